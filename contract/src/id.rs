@@ -18,7 +18,13 @@ pub struct IdError {
 }
 
 fn check(kind: &'static str, name: &str, extra: &str) -> Result<(), IdError> {
-    let refuse = |reason| Err(IdError { kind, name: name.to_owned(), reason });
+    let refuse = |reason| {
+        Err(IdError {
+            kind,
+            name: name.to_owned(),
+            reason,
+        })
+    };
     if name.is_empty() {
         return refuse("it is empty");
     }
@@ -28,7 +34,10 @@ fn check(kind: &'static str, name: &str, extra: &str) -> Result<(), IdError> {
     if name.trim() != name {
         return refuse("it begins or ends with white space");
     }
-    if name.chars().any(|c| c.is_control() || "+#$,=\"\\".contains(c) || extra.contains(c)) {
+    if name
+        .chars()
+        .any(|c| c.is_control() || "+#$,=\"\\".contains(c) || extra.contains(c))
+    {
         return refuse("it contains one of / + # $ , = \" \\ or a control character");
     }
     Ok(())

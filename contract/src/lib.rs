@@ -3,15 +3,15 @@
 //! Pure data and encodings: no tokio, no I/O, no clock. The edge agent and the gateway depend on this
 //! crate; it depends on neither.
 
+pub mod evidence;
 pub mod id; // names of sites, agents, devices, points
+pub mod payload; // Sparkplug B payloads with our sequence
 pub mod quality; // how far a reading can be trusted
 pub mod reading; // value or absence, quality, time
+pub mod receipt; // "journaled through N"
 pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
-pub mod payload; // Sparkplug B payloads with our sequence
-pub mod receipt; // "journaled through N"
-pub mod uscc; // unified social credit code
-pub mod evidence; // the manifest of a sealed bundle
+pub mod uscc; // unified social credit code // the manifest of a sealed bundle
 
 pub use id::{AgentId, DeviceId, IdError, PointName, SiteId};
 pub use quality::{Absence, Doubt, Quality};
