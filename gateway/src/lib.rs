@@ -1,1 +1,17 @@
-//! placeholder
+//! The OneDoor gateway. Read these in this order.
+
+pub mod api; // HTTP: the console's and other systems' door
+pub mod app; // what runs, and how it stops
+pub mod broker; // MQTT connections: who may say what
+pub mod case; // signals become something a person must look at
+pub mod config; // one file, all problems in one run
+pub mod credit; // a finding becomes an entry in a credit record, and is delivered
+pub mod detect; // entries become signals
+pub mod evidence; // what a person confirmed is sealed
+pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
+pub mod inspection; // what departments have to check becomes one visit
+pub mod metrics;
+pub mod registry; // businesses, sites, devices, agents: what is known before the first reading
+pub mod risk; // findings become a class A to D, explained
+pub mod series; // entries become time series
+pub mod store; // the records database // every counter, declared in one place

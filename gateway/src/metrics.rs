@@ -1,0 +1,47 @@
+//! Every counter of the gateway, declared in one place.
+//!
+//! Names follow `<area>_<what>_<unit>[_total]`; labels are few and bounded. A drop always has a counter with
+//! its reason.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows (or, for a gauge, is set).
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// All counters. One instance for the process, shared by `Arc`.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Readings written to the journal and fsynced.
+    pub ingest_readings_journaled_total: Counter,
+    /// Messages that were seen before (same stream and sequence) and not journaled again.
+    pub ingest_duplicates_total: Counter,
+    /// Messages refused or set aside because they could not be understood.
+    pub ingest_refused_total: Counter,
+    /// Readings written to the series store.
+    pub series_readings_stored_total: Counter,
+    /// Signals opened.
+    pub detect_signals_opened_total: Counter,
+}
