@@ -3,6 +3,7 @@
 pub mod api; // HTTP: the console's and other systems' door
 pub mod app; // what runs, and how it stops
 pub mod broker; // MQTT connections: who may say what
+pub mod ca; // certificates for the gateway and its agents
 pub mod case; // signals become something a person must look at
 pub mod config; // one file, all problems in one run
 pub mod credit; // a finding becomes an entry in a credit record, and is delivered
