@@ -6,6 +6,7 @@
 pub mod evidence;
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
+pub mod problems; // all that is wrong with a configuration, in one run
 pub mod quality; // how far a reading can be trusted
 pub mod reading; // value or absence, quality, time
 pub mod receipt; // "journaled through N"

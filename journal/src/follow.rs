@@ -1,0 +1,97 @@
+//! Reading along: from RAM when near the head, from disk when behind, waiting at the head.
+
+use crate::{Block, ReadError, Seq, store::Reader, tail::Tail, wait::wait};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Bytes fetched from disk in one go when behind.
+const CHUNK: usize = 1 << 20;
+
+/// Sees every block from a number on, once, in order. Several may follow one journal.
+pub struct Follower {
+    tail: Arc<Tail>,
+    reader: Arc<Reader>,
+    next: Seq,
+    fetched: VecDeque<Arc<Block>>,
+}
+
+impl Follower {
+    pub(crate) fn new(tail: Arc<Tail>, reader: Arc<Reader>, from: Seq) -> Self {
+        Self {
+            tail,
+            reader,
+            next: from.max(Seq(1)),
+            fetched: VecDeque::new(),
+        }
+    }
+
+    /// The number of the block that [`Follower::next`] will give.
+    pub fn position(&self) -> Seq {
+        self.next
+    }
+
+    /// The next block; waits for it if it is not written yet. Cancel-safe. Needs a tokio runtime when behind
+    /// (disk reads go to the blocking pool).
+    pub async fn next(&mut self) -> Result<Arc<Block>, ReadError> {
+        loop {
+            if let Some(block) = self.at_hand() {
+                return Ok(block);
+            }
+            if self.tail.progress().head >= self.next {
+                let (reader, from) = (self.reader.clone(), self.next);
+                let read = tokio::task::spawn_blocking(move || reader.read(from, CHUNK)).await;
+                self.fetched = arcs(read.map_err(|_| ReadError::Closed)??);
+            } else {
+                self.grown().await?;
+            }
+        }
+    }
+
+    /// As [`Follower::next`], on a plain thread; `None` if nothing came within `limit`.
+    pub fn next_blocking(&mut self, limit: Duration) -> Result<Option<Arc<Block>>, ReadError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(block) = self.at_hand() {
+                return Ok(Some(block));
+            }
+            if self.tail.progress().head >= self.next {
+                self.fetched = arcs(self.reader.read(self.next, CHUNK)?);
+            } else {
+                match wait(self.grown(), Some(deadline)) {
+                    None => return Ok(None),
+                    Some(grown) => grown?,
+                }
+            }
+        }
+    }
+
+    /// The next block if it can be had without waiting and without the disk.
+    fn at_hand(&mut self) -> Option<Arc<Block>> {
+        let block = match self.fetched.pop_front() {
+            Some(block) => block,
+            None => self.tail.get(self.next)?,
+        };
+        self.next = block.seq.next();
+        Some(block)
+    }
+
+    async fn grown(&self) -> Result<(), ReadError> {
+        let mut progress = self.tail.watch();
+        let seen = *progress
+            .wait_for(|p| p.head >= self.next || p.is_closed)
+            .await
+            .map_err(|_| ReadError::Closed)?;
+        if seen.head >= self.next {
+            Ok(())
+        } else {
+            Err(ReadError::Closed)
+        }
+    }
+}
+
+fn arcs(blocks: Vec<Block>) -> VecDeque<Arc<Block>> {
+    blocks.into_iter().map(Arc::new).collect()
+}
