@@ -177,6 +177,17 @@ impl Journal {
         answered.await.unwrap_or(Err(AppendError::Closed))
     }
 
+    /// Sets a note without a block; returns after fsync.
+    pub async fn set_note(&self, key: &str, value: Vec<u8>) -> Result<(), AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::SetNote {
+            key: key.to_owned(),
+            value,
+            answer,
+        })?;
+        answered.await.unwrap_or(Err(AppendError::Closed))
+    }
+
     /// Deletes the blocks up to and including `through`. The chain stays verifiable: the hash of the last
     /// deleted block is kept. Whether every cursor is past them is the caller's affair.
     pub async fn trim(&self, through: Seq) -> Result<(), AppendError> {

@@ -26,6 +26,11 @@ pub(crate) enum Job {
         seq: Seq,
         answer: Answer<()>,
     },
+    SetNote {
+        key: String,
+        value: Vec<u8>,
+        answer: Answer<()>,
+    },
     Trim {
         through: Seq,
         answer: Answer<()>,
@@ -36,7 +41,7 @@ impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Append { body, .. } => body.len(),
-            Job::SetCursor { .. } | Job::Trim { .. } => 0,
+            Job::SetCursor { .. } | Job::SetNote { .. } | Job::Trim { .. } => 0,
         }
     }
 
@@ -44,9 +49,9 @@ impl Job {
         // A caller that stopped waiting does not hear; that is its choice.
         let _ = match self {
             Job::Append { answer, .. } => answer.send(Err(error)).map_err(|_| ()),
-            Job::SetCursor { answer, .. } | Job::Trim { answer, .. } => {
-                answer.send(Err(error)).map_err(|_| ())
-            }
+            Job::SetCursor { answer, .. }
+            | Job::SetNote { answer, .. }
+            | Job::Trim { answer, .. } => answer.send(Err(error)).map_err(|_| ()),
         };
     }
 }
@@ -120,7 +125,7 @@ fn attempt(store: &mut Store, group: Vec<Job>) -> Result<Done, (Vec<Job>, rusqli
                 done.blocks.push(Arc::new(block));
                 Ok(seq)
             }
-            Ok(Applied::Cursor) => Ok(Seq(0)),
+            Ok(Applied::Mark) => Ok(Seq(0)),
             Ok(Applied::Refused(error)) => Err(error),
             Err(error) => {
                 broken = Some(error);
@@ -152,7 +157,7 @@ fn attempt(store: &mut Store, group: Vec<Job>) -> Result<Done, (Vec<Job>, rusqli
 
 enum Applied {
     Block(Block),
-    Cursor,
+    Mark,
     Refused(AppendError),
 }
 
@@ -173,7 +178,8 @@ fn apply(write: &mut Write<'_>, job: &Job) -> Result<Applied, rusqlite::Error> {
             }
             Ok(Applied::Block(write.block(*at_ms, *count, body.clone())?))
         }
-        Job::SetCursor { name, seq, .. } => write.cursor(name, *seq).map(|()| Applied::Cursor),
+        Job::SetCursor { name, seq, .. } => write.cursor(name, *seq).map(|()| Applied::Mark),
+        Job::SetNote { key, value, .. } => write.note(key, value).map(|()| Applied::Mark),
         Job::Trim { .. } => unreachable!("trims are set aside before"),
     }
 }
@@ -182,7 +188,7 @@ fn answer(job: Job, result: Result<Seq, AppendError>) {
     // A caller that stopped waiting does not hear; that is its choice.
     match job {
         Job::Append { answer, .. } => drop(answer.send(result.map(|seq| Committed { seq }))),
-        Job::SetCursor { answer, .. } | Job::Trim { answer, .. } => {
+        Job::SetCursor { answer, .. } | Job::SetNote { answer, .. } | Job::Trim { answer, .. } => {
             drop(answer.send(result.map(|_| ())));
         }
     }
