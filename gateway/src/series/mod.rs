@@ -1,1 +1,3 @@
-//! Placeholder, filled in by its owner.
+//! Entries of the journal become time series.
+
+pub mod embedded; // the default store: one SQLite file
