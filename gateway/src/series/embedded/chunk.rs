@@ -153,7 +153,9 @@ fn put_times(to: &mut Vec<u8>, times: &[i64], effort: Effort, scratch: &mut Scra
         });
     } else if effort == Effort::Plain {
         part(to, 2, |to| {
-            times.iter().for_each(|t| to.extend_from_slice(&t.to_le_bytes()));
+            times
+                .iter()
+                .for_each(|t| to.extend_from_slice(&t.to_le_bytes()));
         });
     } else {
         // Differences by hand: pco then needs no delta of its own, and the first element carries the origin.
@@ -198,7 +200,9 @@ fn put_values(to: &mut Vec<u8>, values: &[f64], effort: Effort, scratch: &mut Sc
         part(to, 0, |to| to.extend_from_slice(&first.to_le_bytes()));
     } else if effort == Effort::Plain {
         part(to, 2, |to| {
-            values.iter().for_each(|v| to.extend_from_slice(&v.to_le_bytes()));
+            values
+                .iter()
+                .for_each(|v| to.extend_from_slice(&v.to_le_bytes()));
         });
     } else if let Some(decimals) = whole_numbers(values, &mut scratch.whole) {
         let delta = delta_for(&scratch.whole);
@@ -296,7 +300,9 @@ fn unpack<T: pco::data_types::Number>(bytes: &[u8], n: usize) -> Result<Vec<T>, 
         .map_err(|_| DamagedChunk("pco cannot read it"))?;
     match numbers.len() == n {
         true => Ok(numbers),
-        false => Err(DamagedChunk("the number of readings is not the one written down")),
+        false => Err(DamagedChunk(
+            "the number of readings is not the one written down",
+        )),
     }
 }
 
@@ -318,7 +324,10 @@ struct Parts<'a>(&'a [u8]);
 
 impl<'a> Parts<'a> {
     fn head(&mut self) -> Result<usize, DamagedChunk> {
-        let (head, rest) = self.0.split_at_checked(5).ok_or(DamagedChunk("it is cut off"))?;
+        let (head, rest) = self
+            .0
+            .split_at_checked(5)
+            .ok_or(DamagedChunk("it is cut off"))?;
         if head[0] != VERSION {
             return Err(DamagedChunk("its version is unknown"));
         }
@@ -373,16 +382,29 @@ mod tests {
     #[test]
     fn every_kind_of_column_comes_back_bit_for_bit() {
         check(&columns([(5, 1.25, 0)]));
-        check(&columns((0..300).map(|i| (i * 1000, 20.0 + (i % 7) as f64 / 100.0, 0))));
-        check(&columns((0..300).map(|i| (i * 1000 + i % 3, (i as f64).sin(), 0))));
+        check(&columns(
+            (0..300).map(|i| (i * 1000, 20.0 + (i % 7) as f64 / 100.0, 0)),
+        ));
+        check(&columns(
+            (0..300).map(|i| (i * 1000 + i % 3, (i as f64).sin(), 0)),
+        ));
         check(&columns((0..10).map(|i| (i, -0.0, 0))));
-        check(&columns([(i64::MIN, f64::MAX, 0), (0, 5e-324, 3), (i64::MAX, -1e300, 0)]));
+        check(&columns([
+            (i64::MIN, f64::MAX, 0),
+            (0, 5e-324, 3),
+            (i64::MAX, -1e300, 0),
+        ]));
         check(&columns((0..50).map(|i| match i % 5 {
             0 => (i * 7, f64::NAN, 64 + (i % 6) as u8),
             _ => (i * 7, i as f64 / 10.0, (i % 3) as u8),
         })));
         check(&columns((0..9).map(|i| (i, f64::NAN, 65))));
-        check(&columns([(9, 1.0, 0), (3, 2.0, 0), (3, 4.0, 0), (7, 5.5, 1)]));
+        check(&columns([
+            (9, 1.0, 0),
+            (3, 2.0, 0),
+            (3, 4.0, 0),
+            (7, 5.5, 1),
+        ]));
     }
 
     #[test]

@@ -141,7 +141,11 @@ pub struct Following {
 
 impl Embedded {
     /// Opens the store and starts following the journal.
-    pub fn start(options: Options, journal: &Journal, metrics: Arc<Metrics>) -> Result<(Self, Following), StartError> {
+    pub fn start(
+        options: Options,
+        journal: &Journal,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Following), StartError> {
         let refuse = |source| StartError::Store {
             path: options.path.clone(),
             source,
@@ -166,7 +170,15 @@ impl Embedded {
         });
         let follower = journal.follow(Seq(progress.cursor + 1));
         let stop = Arc::new(AtomicBool::new(false));
-        let task = task::Task::new(shared.clone(), store, options, journal.clone(), follower, metrics, stop.clone());
+        let task = task::Task::new(
+            shared.clone(),
+            store,
+            options,
+            journal.clone(),
+            follower,
+            metrics,
+            stop.clone(),
+        );
         let thread = std::thread::Builder::new()
             .name("series".into())
             .spawn(move || task.run())
@@ -176,13 +188,21 @@ impl Embedded {
 
     /// How far it is. Blocks through `cursor` can be seen by queries.
     pub fn progress(&self) -> Progress {
-        let ram = self.shared.ram.read().unwrap_or_else(PoisonError::into_inner);
+        let ram = self
+            .shared
+            .ram
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         ram.progress()
     }
 
     /// What it is doing.
     pub fn state(&self) -> State {
-        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         state.clone()
     }
 }
@@ -192,14 +212,20 @@ impl Following {
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
         if self.thread.join().is_err() {
-            tracing::error!("the series thread ended by a panic; the journal has everything it had not written");
+            tracing::error!(
+                "the series thread ended by a panic; the journal has everything it had not written"
+            );
         }
     }
 }
 
 impl Shared {
     fn reader(&self) -> Result<Query<'_>, StoreError> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(&self.path)?,
@@ -223,20 +249,33 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
-    fn with<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        read(self.reader.as_ref().expect("a query has its reader until it is dropped"))
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        read(
+            self.reader
+                .as_ref()
+                .expect("a query has its reader until it is dropped"),
+        )
     }
 }
 
 impl Drop for Query<'_> {
     fn drop(&mut self) {
         const IDLE_MAX: usize = 8;
-        let Some(reader) = self.reader.take() else { return };
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
         if let Err(error) = reader.end() {
             tracing::warn!(%error, "a reader of the series store is closed");
             return;
         }
-        let mut idle = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self
+            .shared
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(reader);
         }

@@ -38,7 +38,9 @@ impl Embedded {
             }
             merge(reader, point, &spans, from, to)
         })?;
-        Ok((0..columns.len().min(limit)).map(|i| columns.get(i)).collect())
+        Ok((0..columns.len().min(limit))
+            .map(|i| columns.get(i))
+            .collect())
     }
 
     /// `count` buckets or fewer over `from..to`; chunks that fall wholly into a bucket are not decoded.
@@ -69,7 +71,9 @@ impl Embedded {
     pub fn last(&self, point: PointKey) -> Result<Option<StoredReading>, StoreError> {
         let (spans, reader) = self.open_query(point)?;
         let newest = reader.with(|reader| {
-            let Some(row) = reader.newest(point.0)? else { return Ok(None) };
+            let Some(row) = reader.newest(point.0)? else {
+                return Ok(None);
+            };
             let latest = spans.iter().map(|span| span.t1).max();
             if latest.is_some_and(|latest| latest >= row.t1) {
                 return Ok(None);
@@ -90,14 +94,22 @@ impl Embedded {
         let columns = self.with_point(point, since, i64::MAX, |reader, spans| {
             merge(reader, point, &spans, since, i64::MAX)
         })?;
-        Ok(columns.times.into_iter().map(Timestamp::from_millis).collect())
+        Ok(columns
+            .times
+            .into_iter()
+            .map(Timestamp::from_millis)
+            .collect())
     }
 
     /// How many different readings (point and time) there are, found by decoding every chunk. Takes seconds on
     /// a big store; [`Embedded::stored_total`] is the cheap number.
     pub fn count(&self) -> Result<u64, StoreError> {
         let (ram, reader) = {
-            let ram = self.shared.ram.read().unwrap_or_else(PoisonError::into_inner);
+            let ram = self
+                .shared
+                .ram
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
             let times: Vec<(u32, Vec<Arc<Chunk>>, Vec<i64>)> = ram
                 .points()
                 .filter(|(_, p)| !p.sealed.is_empty() || !p.open.is_empty())
@@ -114,11 +126,18 @@ impl Embedded {
                 if current.as_ref().is_some_and(|(p, _)| *p != point) {
                     total += finish(current.take(), &mut ram)?;
                 }
-                current.get_or_insert_with(|| (point, Vec::new())).1.extend(times);
+                current
+                    .get_or_insert_with(|| (point, Vec::new()))
+                    .1
+                    .extend(times);
                 Ok(())
             })
         })?;
-        let damaged = |source| StoreError::Damaged { id: -1, point: 0, source };
+        let damaged = |source| StoreError::Damaged {
+            id: -1,
+            point: 0,
+            source,
+        };
         total += finish(current.take(), &mut ram).map_err(damaged)?;
         for (_, sealed, open) in ram {
             total += distinct(with_ram(Vec::new(), &sealed, &open).map_err(damaged)?);
@@ -154,7 +173,11 @@ impl Embedded {
 
     /// What RAM has of a point and a reader on the very commit that goes with it.
     fn open_query(&self, point: PointKey) -> Result<(Vec<Span>, super::Query<'_>), StoreError> {
-        let ram = self.shared.ram.read().unwrap_or_else(PoisonError::into_inner);
+        let ram = self
+            .shared
+            .ram
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut spans = Vec::new();
         if let Some(slot) = ram.point(point.0) {
             spans.extend(slot.sealed.iter().map(|chunk| Span {
@@ -187,7 +210,9 @@ fn finish(
     point: Option<(u32, Vec<i64>)>,
     ram: &mut std::iter::Peekable<impl Iterator<Item = InRam>>,
 ) -> Result<u64, chunk::DamagedChunk> {
-    let Some((point, mut times)) = point else { return Ok(0) };
+    let Some((point, mut times)) = point else {
+        return Ok(0);
+    };
     let mut total = 0;
     while let Some((p, sealed, open)) = ram.next_if(|(p, _, _)| *p <= point) {
         if p == point {
@@ -199,7 +224,11 @@ fn finish(
     Ok(total + distinct(times))
 }
 
-fn with_ram(mut times: Vec<i64>, sealed: &[Arc<Chunk>], open: &[i64]) -> Result<Vec<i64>, chunk::DamagedChunk> {
+fn with_ram(
+    mut times: Vec<i64>,
+    sealed: &[Arc<Chunk>],
+    open: &[i64],
+) -> Result<Vec<i64>, chunk::DamagedChunk> {
     for chunk in sealed {
         times.extend(chunk::decode_times(&chunk.body)?);
     }
@@ -253,7 +282,13 @@ fn cut(spans: &mut Vec<Span>, from: i64, to: i64, limit: u64) {
 }
 
 /// The readings of the spans as one tidy series.
-fn merge(reader: &Reader, point: PointKey, spans: &[Span], from: i64, to: i64) -> Result<Columns, StoreError> {
+fn merge(
+    reader: &Reader,
+    point: PointKey,
+    spans: &[Span],
+    from: i64,
+    to: i64,
+) -> Result<Columns, StoreError> {
     let mut all = Columns::default();
     for span in spans {
         match &span.source {

@@ -92,7 +92,13 @@ impl Ram {
             match entry {
                 Ok(Entry::Data(_, samples)) => {
                     for sample in samples {
-                        self.reading(seq, sample.point.0, sample.at_ms, sample.value, sample.quality.code());
+                        self.reading(
+                            seq,
+                            sample.point.0,
+                            sample.at_ms,
+                            sample.value,
+                            sample.quality.code(),
+                        );
                         taken += 1;
                     }
                 }
@@ -126,7 +132,10 @@ impl Ram {
         let index = point as usize;
         if index >= self.points.len() {
             if index >= POINTS_MAX {
-                tracing::error!(point, "a point number of the journal is beyond reason; its reading is left out");
+                tracing::error!(
+                    point,
+                    "a point number of the journal is beyond reason; its reading is left out"
+                );
                 return None;
             }
             self.points.resize_with(index + 1, PointRam::default);

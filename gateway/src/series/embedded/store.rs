@@ -44,7 +44,9 @@ pub enum StoreError {
         source: chunk::DamagedChunk,
     },
     /// A newer OneDoor wrote the file.
-    #[error("the series store has format {found}, this gateway knows {VERSION}; use the gateway that wrote it")]
+    #[error(
+        "the series store has format {found}, this gateway knows {VERSION}; use the gateway that wrote it"
+    )]
     Version {
         /// What the file says.
         found: i64,
@@ -142,7 +144,10 @@ impl Store {
         self.connection
             .execute_batch("BEGIN IMMEDIATE")
             .map_err(sql("begin a checkpoint"))?;
-        Ok(Checkpoint { store: self, is_done: false })
+        Ok(Checkpoint {
+            store: self,
+            is_done: false,
+        })
     }
 
     /// Makes every commit so far durable, and keeps the write-ahead log small. False if a long query is in the
@@ -218,7 +223,13 @@ impl Checkpoint<'_> {
     }
 
     /// Writes what of a point is still open; nothing open deletes the row.
-    pub fn open(&mut self, point: u32, through: u64, open: &Columns, scratch: &mut Scratch) -> Result<(), StoreError> {
+    pub fn open(
+        &mut self,
+        point: u32,
+        through: u64,
+        open: &Columns,
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
         let connection = &self.store.connection;
         let written = if open.is_empty() {
             connection
@@ -302,7 +313,9 @@ impl Reader {
                  WHERE point = ?1 AND t1 >= ?2 AND t0 < ?3",
             )
             .map_err(&refuse)?;
-        let rows = statement.query_map(params![point, from, to], row).map_err(&refuse)?;
+        let rows = statement
+            .query_map(params![point, from, to], row)
+            .map_err(&refuse)?;
         let mut rows: Vec<Row> = rows.collect::<Result<_, _>>().map_err(&refuse)?;
         rows.sort_unstable_by_key(|row| row.id);
         Ok(rows)
@@ -320,7 +333,10 @@ impl Reader {
     }
 
     /// Calls `take` with every chunk of the store: its point and its bytes, by point, in the order written.
-    pub fn scan(&self, mut take: impl FnMut(u32, &[u8]) -> Result<(), chunk::DamagedChunk>) -> Result<(), StoreError> {
+    pub fn scan(
+        &self,
+        mut take: impl FnMut(u32, &[u8]) -> Result<(), chunk::DamagedChunk>,
+    ) -> Result<(), StoreError> {
         let refuse = sql("scan the chunks");
         let mut statement = self
             .connection
@@ -351,9 +367,15 @@ impl Reader {
             .map_err(&refuse)?;
         let mut rows = statement.query([id]).map_err(&refuse)?;
         let row = rows.next().map_err(&refuse)?;
-        let row = row.ok_or(rusqlite::Error::QueryReturnedNoRows).map_err(&refuse)?;
+        let row = row
+            .ok_or(rusqlite::Error::QueryReturnedNoRows)
+            .map_err(&refuse)?;
         let body = row.get_ref(0).map_err(&refuse)?;
-        read(body.as_blob().unwrap_or_default()).map_err(|source| StoreError::Damaged { id, point, source })
+        read(body.as_blob().unwrap_or_default()).map_err(|source| StoreError::Damaged {
+            id,
+            point,
+            source,
+        })
     }
 }
 

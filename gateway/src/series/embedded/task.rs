@@ -6,6 +6,7 @@ use super::{CURSOR, Options, Shared, State, cutoff};
 use crate::metrics::Metrics;
 use contract::Timestamp;
 use journal::{Follower, Journal, Seq};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ pub(super) struct Task {
     checkpoint_at: Instant,
     expired_at: Option<Instant>,
     is_behind_disk: bool,
+    is_stalled: Cell<bool>,
 }
 
 impl Task {
@@ -52,6 +54,7 @@ impl Task {
             checkpoint_at: Instant::now(),
             expired_at: None,
             is_behind_disk: false,
+            is_stalled: Cell::new(false),
         }
     }
 
@@ -75,13 +78,23 @@ impl Task {
             && let Err(error) = self.checkpoint()
         {
             let error = chain(&error);
-            tracing::error!(error, "the last checkpoint of the series store failed; the journal has what it lacks");
+            tracing::error!(
+                error,
+                "the last checkpoint of the series store failed; the journal has what it lacks"
+            );
         }
     }
 
     fn take(&mut self, seq: Seq, body: &[u8]) {
+        if self.is_stalled.replace(false) {
+            self.shared.set_state(State::Following);
+        }
         let (taken, outcome) = {
-            let mut ram = self.shared.ram.write().unwrap_or_else(PoisonError::into_inner);
+            let mut ram = self
+                .shared
+                .ram
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             ram.take(seq.0, body)
         };
         if let Err(error) = outcome {
@@ -106,7 +119,6 @@ impl Task {
                 return;
             }
         }
-        self.shared.set_state(State::Following);
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
@@ -116,7 +128,9 @@ impl Task {
         let progress = {
             let ram = ram.read().unwrap_or_else(PoisonError::into_inner);
             for &point in &dirty {
-                let Some(slot) = ram.point(point) else { continue };
+                let Some(slot) = ram.point(point) else {
+                    continue;
+                };
                 for chunk in &slot.sealed {
                     checkpoint.chunk(point, chunk)?;
                 }
@@ -155,15 +169,22 @@ impl Task {
     }
 
     fn expire_if_due(&mut self) {
-        let Some(keep) = self.options.keep else { return };
-        if self.expired_at.is_some_and(|at| at.elapsed() < EXPIRE_EVERY) {
+        let Some(keep) = self.options.keep else {
+            return;
+        };
+        if self
+            .expired_at
+            .is_some_and(|at| at.elapsed() < EXPIRE_EVERY)
+        {
             return;
         }
         self.expired_at = Some(Instant::now());
         let cutoff = cutoff(Timestamp::now(), keep);
         match self.store.expire(cutoff.as_millis()) {
             Ok(0) => {}
-            Ok(chunks) => tracing::info!(chunks, %cutoff, "old chunks of the series store are deleted"),
+            Ok(chunks) => {
+                tracing::info!(chunks, %cutoff, "old chunks of the series store are deleted")
+            }
             Err(error) => self.stalled(&error, "old chunks cannot be deleted"),
         }
     }
@@ -171,13 +192,18 @@ impl Task {
     fn stalled(&self, error: &dyn std::error::Error, what: &str) {
         let text = format!("{what}: {}", chain(error));
         let is_news = {
-            let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = self
+                .shared
+                .state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             *state != State::Stalled(text.clone())
         };
         if is_news {
             tracing::error!("{text}; it is tried again");
             self.shared.set_state(State::Stalled(text));
         }
+        self.is_stalled.set(true);
     }
 
     fn pause(&self) {

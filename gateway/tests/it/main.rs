@@ -1,0 +1,3 @@
+//! The gateway, one story per file.
+
+mod series;
