@@ -1,1 +1,19 @@
-//! placeholder
+//! ONNX models and the engine that turns series into scores. Read these in this order.
+//!
+//! Promise: a score of a sample depends on that sample and earlier ones only, is the same whenever the same
+//! samples are pushed in the same order (also across [`SeriesState::to_bytes`]), and is comparable across
+//! series, so that one threshold serves all of them.
+//! Not promised: that a high score is wrong-doing. A score raises a signal for a person, no more.
+
+pub mod calibrate; // a raw score against the series' own past
+pub mod catalogue; // which models there are, and that the file is the one meant
+pub mod engine; // many series in one run
+pub mod group; // several series that belong together
+pub mod runtime; // ONNX Runtime: found or honestly missing
+pub mod score;
+pub mod series; // what is kept of one series // the engine over a CSV file
+
+pub use catalogue::ModelRef;
+pub use engine::{Availability, Engine, OpenError, ScoreError};
+pub use runtime::RuntimePath;
+pub use series::{Due, Score, SeriesState};

@@ -1,0 +1,287 @@
+//! What is kept of one series, and how a sample becomes a score. Pure.
+
+use crate::calibrate::{HoldOff, Tail};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Samples in each of the two windows.
+pub const WINDOW: usize = 128;
+/// Samples the forecaster looks ahead; only the first is used for the score.
+pub const AHEAD: usize = 16;
+/// Samples in one coarse mean.
+const BLOCK: usize = 8;
+/// Samples of own history that patterns are compared with.
+const HISTORY: usize = 6000;
+/// Samples in one pattern.
+const PATTERN: usize = 16;
+/// Every how many samples a pattern of the past begins.
+const STRIDE: usize = 2;
+/// A score needs at least this many samples before it.
+const WARM_UP: u64 = 20;
+/// Scores at or above this raise a signal. One number for every series; chosen as the model card says.
+pub const THRESHOLD: f64 = 0.86;
+
+/// The state of one series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SeriesState {
+    /// Newest last; NaN is a missing sample.
+    history: VecDeque<f64>,
+    /// Means of whole blocks, newest last.
+    coarse: VecDeque<f64>,
+    block: Vec<f64>,
+    /// Count, mean and sum of squared differences of all samples so far.
+    n: u64,
+    mean: f64,
+    squares: f64,
+    pushed: u64,
+    last_at_ms: i64,
+    surprise: Tail,
+    pattern: Tail,
+    hold: HoldOff,
+}
+
+/// A sample that waits for its forecast.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Input of the model: the last samples before this one, less `offset`.
+    pub fine: [f32; WINDOW],
+    /// Input of the model: the last block means, less `offset`.
+    pub coarse: [f32; WINDOW],
+    /// Taken off in f64 so that a big counter keeps its digits in f32.
+    pub offset: f64,
+    /// The sample.
+    pub actual: f64,
+    /// Distance to the nearest patterns of the series' own past.
+    pattern: f64,
+    number: u64,
+}
+
+/// What the model said of the next sample; see `models/train/network.py`.
+#[derive(Debug, Clone, Copy)]
+pub struct Forecast {
+    /// Expected value, less the offset.
+    pub loc: f64,
+    /// Scale in asinh units.
+    pub scale: f64,
+    /// Centre of the windows, less the offset.
+    pub median: f64,
+    /// Spread of the windows.
+    pub spread: f64,
+}
+
+/// The score of one sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// 0 to 1; comparable across series.
+    pub score: f64,
+    /// True if the score is at or above the threshold and not held off by an earlier, higher one.
+    pub is_signal: bool,
+    /// What was expected, in the series' unit.
+    pub expected: f64,
+    /// Lower end of the range in which 95 % of samples were expected.
+    pub expected_low: f64,
+    /// Upper end of that range.
+    pub expected_high: f64,
+}
+
+/// A snapshot that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the snapshot of a scored series cannot be read")]
+pub struct SnapshotError(#[source] serde_json::Error);
+
+impl SeriesState {
+    /// Takes in a sample (NaN or `None`: missing) and says what there is to score; nothing for a missing
+    /// sample or while too little is known.
+    pub fn push(&mut self, at_ms: i64, value: Option<f64>) -> Option<Due> {
+        let value = value.filter(|v| v.is_finite());
+        let due = value
+            .filter(|_| self.n >= WARM_UP)
+            .map(|actual| self.due(actual));
+        self.remember(value.unwrap_or(f64::NAN));
+        self.pushed += 1;
+        self.last_at_ms = at_ms;
+        due
+    }
+
+    /// The time of the last sample pushed, ms since 1970.
+    pub fn last_at_ms(&self) -> i64 {
+        self.last_at_ms
+    }
+
+    /// The score of a due sample, from what the model said of it. Dues of one series go in their order.
+    pub fn judge(&mut self, due: &Due, forecast: Forecast) -> Score {
+        let spread = forecast.spread.max(1e-12);
+        let z = |x: f64| ((x - forecast.median) / spread).asinh();
+        let surprise =
+            (z(due.actual - due.offset) - z(forecast.loc)).abs() / forecast.scale.max(1e-3);
+        let fused = self.surprise.judge(surprise) + self.pattern.judge(due.pattern);
+        let score = 1.0 / (1.0 + (-fused).exp());
+        let is_through = self.hold.accept(due.number, score);
+        let at =
+            |shift: f64| due.offset + forecast.median + spread * (z(forecast.loc) + shift).sinh();
+        let width = forecast.scale * 20f64.ln();
+        Score {
+            score: if is_through { score } else { 0.0 },
+            is_signal: is_through && score >= THRESHOLD,
+            expected: at(0.0),
+            expected_low: at(-width),
+            expected_high: at(width),
+        }
+    }
+
+    /// The state as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut plain = self.clone();
+        // JSON has no NaN: missing samples travel as the one value no finite sample can be confused with.
+        let shut = |v: &mut f64| *v = if v.is_nan() { f64::MAX } else { *v };
+        plain
+            .history
+            .iter_mut()
+            .chain(&mut plain.coarse)
+            .chain(&mut plain.block)
+            .for_each(shut);
+        serde_json::to_vec(&plain).expect("a series state is always JSON")
+    }
+
+    /// The state of [`SeriesState::to_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut state: Self = serde_json::from_slice(bytes).map_err(SnapshotError)?;
+        let open = |v: &mut f64| *v = if *v == f64::MAX { f64::NAN } else { *v };
+        state
+            .history
+            .iter_mut()
+            .chain(&mut state.coarse)
+            .chain(&mut state.block)
+            .for_each(open);
+        Ok(state)
+    }
+
+    fn due(&self, actual: f64) -> Due {
+        let offset = self
+            .history
+            .iter()
+            .rev()
+            .copied()
+            .find(|v| !v.is_nan())
+            .unwrap_or(0.0);
+        let fill = |from: &VecDeque<f64>| {
+            let mut window = [f32::NAN; WINDOW];
+            for (slot, v) in window.iter_mut().rev().zip(from.iter().rev()) {
+                *slot = (v - offset) as f32;
+            }
+            window
+        };
+        Due {
+            fine: fill(&self.history),
+            coarse: fill(&self.coarse),
+            offset,
+            actual,
+            pattern: self.pattern_distance(actual),
+            number: self.pushed,
+        }
+    }
+
+    /// Distance of the newest pattern (with `actual` as its last sample) to the third nearest of the past, in
+    /// units of the series' deviation. A missing sample takes the value before it.
+    fn pattern_distance(&self, actual: f64) -> f64 {
+        let n = self.history.len();
+        if n < 2 * PATTERN {
+            return 0.0;
+        }
+        let mut filled = Vec::with_capacity(n + 1);
+        let mut last = self.mean;
+        for v in self.history.iter().copied().chain([actual]) {
+            last = if v.is_nan() { last } else { v };
+            filled.push((last - self.mean) as f32);
+        }
+        let (past, now) = filled.split_at(n + 1 - PATTERN);
+        let mut nearest = [f32::INFINITY; 3];
+        for begin in (0..past.len().saturating_sub(PATTERN))
+            .rev()
+            .step_by(STRIDE)
+        {
+            let mut distance = 0.0f32;
+            for (a, b) in past[begin..begin + PATTERN].iter().zip(now) {
+                distance += (a - b) * (a - b);
+            }
+            if distance < nearest[2] {
+                nearest[2] = distance;
+                nearest.sort_unstable_by(f32::total_cmp);
+            }
+        }
+        let deviation = (self.squares / self.n as f64).sqrt();
+        if nearest[2].is_infinite() || deviation <= 0.0 {
+            return 0.0;
+        }
+        f64::from(nearest[2]).sqrt() / deviation / (PATTERN as f64).sqrt()
+    }
+
+    fn remember(&mut self, value: f64) {
+        self.history.push_back(value);
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+        self.block.push(value);
+        if self.block.len() == BLOCK {
+            let there: Vec<f64> = self.block.iter().copied().filter(|v| !v.is_nan()).collect();
+            self.coarse
+                .push_back(there.iter().sum::<f64>() / there.len() as f64);
+            if self.coarse.len() > WINDOW {
+                self.coarse.pop_front();
+            }
+            self.block.clear();
+        }
+        if !value.is_nan() {
+            self.n += 1;
+            let from_mean = value - self.mean;
+            self.mean += from_mean / self.n as f64;
+            self.squares += from_mean * (value - self.mean);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(state: &mut SeriesState, from: usize, to: usize) -> Vec<Option<Score>> {
+        (from..to)
+            .map(|i| {
+                let value =
+                    (i % 7 != 3).then(|| (i as f64 * 0.3).sin() + if i == 900 { 9.0 } else { 0.0 });
+                let due = state.push(i as i64, value)?;
+                let forecast = Forecast {
+                    loc: 0.1,
+                    scale: 0.5,
+                    median: 0.0,
+                    spread: 1.0,
+                };
+                Some(state.judge(&due, forecast))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_snapshot_in_mid_window_changes_nothing() {
+        let mut whole = SeriesState::default();
+        let expected = run(&mut whole, 0, 1000);
+        let mut first = SeriesState::default();
+        let mut got = run(&mut first, 0, 777);
+        let mut second = SeriesState::from_bytes(&first.to_bytes()).unwrap();
+        got.extend(run(&mut second, 777, 1000));
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_spike_scores_higher_than_anything_before_it() {
+        let scores = run(&mut SeriesState::default(), 0, 901);
+        let spike = scores[900].unwrap();
+        assert!(
+            scores[200..900]
+                .iter()
+                .flatten()
+                .all(|s| s.score < spike.score),
+            "{spike:?}"
+        );
+    }
+}
