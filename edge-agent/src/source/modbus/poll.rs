@@ -5,7 +5,9 @@
 //! ones late or skipped, and skipped ones are counted.
 
 use super::{bus::Bus, plan::plan};
-use crate::{buffer::Buffer, calibrate, config::Device, metrics::Metrics, record::Record};
+use crate::{
+    buffer::Buffer, calibrate, config::Device, metrics::Metrics, record::Record, stop::Stop,
+};
 use contract::{Absence, Timestamp};
 use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
