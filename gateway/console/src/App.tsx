@@ -29,7 +29,7 @@ export function App() {
   return (
     <I18nContext.Provider value={words}>
       <ConfigProvider locale={lang === "zh" ? zhCN : enUS} theme={THEME} button={{ autoInsertSpace: false }} wave={{ disabled: true }}>
-        <AntApp message={{ maxCount: 2 }}><Gate /></AntApp>
+        <AntApp message={{ maxCount: 1, top: 54 }}><Gate /></AntApp>
       </ConfigProvider>
     </I18nContext.Provider>
   );

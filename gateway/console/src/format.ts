@@ -63,7 +63,7 @@ export function number(value: number): string {
   if (!Number.isFinite(value)) return "—";
   const size = Math.abs(value);
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 || size === 0 ? 2 : 3;
-  return String(Number(value.toFixed(digits)));
+  return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
 /** A number and its unit, never one without the other. */

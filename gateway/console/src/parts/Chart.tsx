@@ -22,7 +22,7 @@ function gapWords(reason: string, t: Translate) {
 
 /** A null after a gap breaks the line: what was not measured is not drawn. */
 function broken(rows: [number, number | null][], gaps: Series["gaps"]) {
-  const cuts = gaps.map((gap): [number, null] => [gap.from, null]);
+  const cuts = gaps.map((gap): [number, null] => [(gap.from + gap.to) / 2, null]);
   return [...rows, ...cuts].sort((a, b) => a[0] - b[0]);
 }
 
@@ -69,7 +69,7 @@ function option(props: ChartProps, t: Translate): Option {
   drawn[last] = { ...drawn[last], ...marks(props, t) };
   const at = (ms: number) => { const gap = series.gaps.find((g) => ms >= g.from && ms < g.to); return gap ? gapWords(gap.reason, t) : null; };
   return {
-    grid: { left: 8, right: 14, top: 26, bottom: 24, containLabel: true },
+    grid: { left: 4, right: 14, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       trigger: "axis", confine: true, transitionDuration: 0,
       formatter: (items) => {
@@ -85,9 +85,9 @@ function option(props: ChartProps, t: Translate): Option {
         return b ? `${time(b.from)}<br/>${t("chart.max")} ${quantity(b.max, series.unit, t)}<br/>${t("chart.mean")} <b>${quantity(b.mean, series.unit, t)}</b><br/>${t("chart.min")} ${quantity(b.min, series.unit, t)}<br/>${t("chart.count", { n: b.count })}` : "";
       },
     },
-    xAxis: { type: "time", min: series.from, max: series.to, axisLabel: { formatter: (ms: number) => tick(ms, span), hideOverlap: true, color: "#56606b" }, axisLine: { lineStyle: { color: "#aab3bb" } }, splitLine: { show: false } },
+    xAxis: { type: "time", min: series.from, max: series.to, axisLabel: { formatter: (ms: number) => tick(ms, span), hideOverlap: true, color: "#56606b" }, axisLine: { onZero: false, lineStyle: { color: "#aab3bb" } }, splitLine: { show: false } },
     yAxis: {
-      type: "value", scale: true, name: `${props.label}（${series.unit || t("unit.none")}）`, nameLocation: "end", nameTextStyle: { align: "left", color: "#56606b", padding: [0, 0, 0, -30] }, axisLabel: { color: "#56606b", formatter: (v: number) => number(v) }, splitLine: { lineStyle: { color: "#eceff1" } },
+      type: "value", scale: true, splitNumber: 4, axisLabel: { showMinLabel: false, showMaxLabel: false, color: "#56606b", formatter: (v: number) => number(v) }, splitLine: { lineStyle: { color: "#eceff1" } },
       min: (v: { min: number; max: number }) => pad(v, limits, -1), max: (v: { min: number; max: number }) => pad(v, limits, 1),
     },
     dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: true }],
@@ -139,6 +139,7 @@ export default function Chart(props: ChartProps) {
   useEffect(() => { chart.current?.setOption(option(props, t), { replaceMerge: ["series"] }); });
   return (
     <figure className="chart">
+      <h3>{props.label} <span className="unit">{props.series.unit && props.series.unit !== "1" ? props.series.unit : t("unit.none")}</span></h3>
       <div ref={place} style={{ height: props.height ?? 240 }} role="img" aria-label={props.label} data-chart />
       <figcaption><Words series={props.series} /></figcaption>
     </figure>

@@ -31,10 +31,10 @@ export function Quality({ of }: { of: string }) {
   const text = t(key) ?? t("quality.suspect");
   return <span className={of === "good" ? "word ok" : "word doubt"}>{text}</span>;
 }
-export function Lasted({ from, to }: { from: number; to: number | null }) {
+export function Lasted({ from, to, bare }: { from: number; to: number | null; bare?: boolean }) {
   const { t } = useI18n();
   const now = useNow(10_000);
-  return <span className="num">{to == null ? t("cases.ongoing", { d: duration(now - from, t) }) : t("cases.lasted", { d: duration(to - from, t) })}</span>;
+  return <span className="num">{bare && to != null ? duration(to - from, t) : to == null ? t("cases.ongoing", { d: duration(now - from, t) }) : t("cases.lasted", { d: duration(to - from, t) })}</span>;
 }
 
 /** "13.4 ℃, limit ≤ 8 ℃"; without a limit (a model's signal) only what was measured. */

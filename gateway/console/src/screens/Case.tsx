@@ -35,20 +35,24 @@ function Body({ page }: { page: CasePage }) {
         {page.score != null && <div><dt>{t("case.score")}</dt><dd className="num">{t("case.scoreOf", { n: number(page.score) })}</dd></div>}
         {page.measured != null && <div><dt>{t("case.measured")} · {tx(page.point_label)}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
         {page.permitted != null && page.limit != null && <div><dt>{t("case.limit")}</dt><dd className="num">{limit(page.permitted, page.limit, page.unit, t)}</dd></div>}
-        <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} /></dd></div>
+        <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} bare /></dd></div>
         <div><dt>{t("chart.opened")}</dt><dd><When at={page.opened_at} full /></dd></div>
       </dl>
       <Actions page={page} />
       <div className="twocol">
+        <div>
         <section>
           <h2>{t("case.before")}</h2>
           <div className="card"><PointChart site={page.site} device={page.device.id} point={page.point} label={tx(page.point_label)} limits={limits} signals={page.signals} from={page.window_from} to={page.window_to} height={300} /></div>
         </section>
-        <section><h2>{t("case.rule")}</h2>{page.rules.map((rule) => <Rule key={rule.id} rule={rule} />)}</section>
-        <section><h2>{t("case.innocent")}</h2>{page.innocent.length === 0 ? <p className="muted">{t("case.noInnocent")}</p> : <ul className="card plainlist">{page.innocent.map((text) => <li key={text.zh}>{tx(text)}</li>)}</ul>}</section>
-        <section><h2>{t("case.fitness")}</h2><div className="card"><FitnessLine of={page.device} /></div></section>
         <section><h2>{t("case.history")}</h2><History page={page} /></section>
         <section><h2>{t("case.evidence")}</h2><EvidenceCard page={page} /></section>
+        </div>
+        <div>
+          <section><h2>{t("case.rule")}</h2>{page.rules.map((rule) => <Rule key={rule.id} rule={rule} />)}</section>
+          <section><h2>{t("case.innocent")}</h2>{page.innocent.length === 0 ? <p className="muted">{t("case.noInnocent")}</p> : <ul className="card plainlist">{page.innocent.map((text) => <li key={text.zh}>{tx(text)}</li>)}</ul>}</section>
+          <section><h2>{t("case.fitness")}</h2><div className="card"><FitnessLine of={page.device} /></div></section>
+        </div>
       </div>
       {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} /></section>}
     </>
