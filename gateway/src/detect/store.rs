@@ -1,362 +1,308 @@
-//! Signals, their change log and the snapshots of the detectors, in one SQLite file (`detect.db`).
+//! Signals on disk (`detect.db`), and who wants to hear of them.
 //!
-//! Promise: a change that was written before (the same signal, kind and time, replayed after a crash) is not
-//! written again and does not turn a signal back; a snapshot and its cursor are replaced together; a follower of
-//! the change log that keeps the number of the last change it handled misses none.
-//!
-//! Tables: `signal(id, site, point, opened_at, closed_at, body)`, `change(number, signal, kind, at, body)`,
-//! `snapshot(name, part, body)`, `cursor(name, seq, parts, made_by)`. Bodies of the first two are JSON.
+//! Promise: a signal's identity is its rule or model, its point and when it opened, so that applying the same
+//! change twice changes nothing; every change that changed something has a number, and whoever follows by that
+//! number misses none.
 
-use super::signal::{ChangeKind, Signal, SignalChange};
-use contract::SiteId;
+use super::rule::Severity;
+use crate::ingest::dictionary::Point;
+use contract::{DeviceId, PointName, SiteId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::watch;
 
-/// Why signals cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum SignalLogError {
-    /// The file cannot be opened.
-    #[error("cannot open the signal store {path}")]
-    Open {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// Reading failed.
-    #[error("cannot read signals while {doing}")]
-    Read {
-        /// What was being done.
-        doing: &'static str,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// Writing failed.
-    #[error("cannot write {what} to the signal store")]
-    Write {
-        /// What was being written.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// A stored signal is not understood.
-    #[error("signal {id} in the store cannot be understood")]
-    Damaged {
-        /// Which.
+/// What raised a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Source {
+    /// A rule.
+    Rule {
+        /// Its id.
         id: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
+        /// Its version.
+        version: u32,
     },
+    /// A model.
+    Model {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// SHA-256 of its file.
+        sha256: String,
+    },
+}
+
+/// One episode of one rule or model at one point. It has no legal nature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Its identity, see [`Signal::identity`].
+    pub id: String,
+    /// What raised it.
+    pub source: Source,
+    /// Where.
+    pub site: SiteId,
+    /// The instrument.
+    pub device: DeviceId,
+    /// The quantity.
+    pub point: PointName,
+    /// How urgent.
+    pub severity: Severity,
+    /// Since when the condition held.
+    pub opened_at: Timestamp,
+    /// The latest reading it was judged by.
+    pub last_at: Timestamp,
+    /// When it was clear again; `None` while it is open.
+    pub closed_at: Option<Timestamp>,
+    /// What was compared when it opened, in the unit (a score for models).
+    pub measured: f64,
+    /// The worst since.
+    pub peak: f64,
+    /// What it was compared with; `None` for models.
+    pub limit: Option<f64>,
+    /// The unit of both.
+    pub unit: String,
+    /// The journal block in which the latest change was seen.
+    pub journal_seq: u64,
+}
+
+impl Signal {
+    /// 20 hexadecimal digits of SHA-256 over source, point and opening time.
+    pub fn identity(source: &str, point: &Point, opened_at: Timestamp) -> String {
+        let text = format!(
+            "{source}\n{}\n{}\n{}\n{}",
+            point.site,
+            point.device,
+            point.name,
+            opened_at.as_millis()
+        );
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        digest.as_ref()[..10]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
+    }
+}
+
+/// Why signals could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} in {path}")]
+pub struct SignalError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    source: rusqlite::Error,
+}
+
+/// The signals. Cheap to clone; calls block for as long as the disk takes.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    db: Mutex<Connection>,
+    changed: watch::Sender<u64>,
 }
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS signal (
-        id TEXT PRIMARY KEY, site TEXT NOT NULL, point INTEGER NOT NULL, opened_at INTEGER NOT NULL,
-        closed_at INTEGER, body TEXT NOT NULL) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS signal_site ON signal (site, opened_at);
-    CREATE TABLE IF NOT EXISTS change (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, signal TEXT NOT NULL, kind INTEGER NOT NULL,
-        at INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (signal, kind, at));
-    CREATE TABLE IF NOT EXISTS snapshot (
-        name TEXT NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (name, part)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS cursor (
-        name TEXT PRIMARY KEY, seq INTEGER NOT NULL, made_by TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS signal(id TEXT PRIMARY KEY, site TEXT NOT NULL, opened_at INTEGER NOT NULL,
+  closed_at INTEGER, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS signal_site ON signal(site, opened_at);
+CREATE TABLE IF NOT EXISTS change(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS follower(name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, snapshot BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(30))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(SCHEMA)?;
-    Ok(connection)
-}
-
-fn read<T>(doing: &'static str) -> impl Fn(rusqlite::Error) -> Result<T, SignalLogError> {
-    move |source| Err(SignalLogError::Read { doing, source })
-}
-
-/// A snapshot of a detector and the last journal block that is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Last block applied.
-    pub seq: u64,
-    /// Which rules or model made it.
-    pub made_by: String,
-    /// The state, in parts.
-    pub parts: Vec<Vec<u8>>,
-}
-
-/// The writing half: each detector has its own, on its own connection.
-#[derive(Debug)]
-pub struct Store {
-    connection: Connection,
-    head: watch::Sender<u64>,
-}
-
-impl Store {
-    /// Writes `changes` that are new, in order, in one transaction, and tells the followers. Returns those that
-    /// were new, with their numbers.
-    pub fn write(
-        &mut self,
-        changes: Vec<SignalChange>,
-    ) -> Result<Vec<SignalChange>, SignalLogError> {
-        if changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let fresh = self
-            .write_in_transaction(changes)
-            .map_err(|source| SignalLogError::Write {
-                what: "signals",
-                source,
-            })?;
-        if let Some(last) = fresh.last() {
-            let number = last.number;
-            self.head.send_if_modified(|head| {
-                let is_later = number > *head;
-                *head = number.max(*head);
-                is_later
-            });
-        }
-        Ok(fresh)
-    }
-
-    fn write_in_transaction(
-        &mut self,
-        changes: Vec<SignalChange>,
-    ) -> Result<Vec<SignalChange>, rusqlite::Error> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut fresh = Vec::with_capacity(changes.len());
-        {
-            let mut log = transaction.prepare_cached(
-                "INSERT OR IGNORE INTO change (signal, kind, at, body) VALUES (?1, ?2, ?3, ?4)",
-            )?;
-            let mut upsert = transaction.prepare_cached(
-                "INSERT INTO signal (id, site, point, opened_at, closed_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, body = excluded.body",
-            )?;
-            for mut change in changes {
-                let signal = &change.signal;
-                let body = serde_json::to_string(signal).expect("a signal is always JSON");
-                let at = signal.closed_at.unwrap_or(signal.last_at).as_millis();
-                let written = log.execute(params![signal.id, change.kind.code(), at, body])?;
-                if written == 0 {
-                    continue;
-                }
-                change.number = transaction.last_insert_rowid() as u64;
-                upsert.execute(params![
-                    signal.id,
-                    signal.site.as_str(),
-                    signal.point.0,
-                    signal.opened_at.as_millis(),
-                    signal.closed_at.map(|t| t.as_millis()),
-                    body
-                ])?;
-                fresh.push(change);
-            }
-        }
-        transaction.commit()?;
-        Ok(fresh)
-    }
-
-    /// Replaces the snapshot `name` and its cursor together.
-    pub fn save(&mut self, name: &str, snapshot: &Snapshot) -> Result<(), SignalLogError> {
-        let save = |connection: &mut Connection| -> Result<(), rusqlite::Error> {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            transaction.execute("DELETE FROM snapshot WHERE name = ?1", [name])?;
-            for (part, body) in snapshot.parts.iter().enumerate() {
-                transaction.execute(
-                    "INSERT INTO snapshot (name, part, body) VALUES (?1, ?2, ?3)",
-                    params![name, part as i64, body],
-                )?;
-            }
-            transaction.execute(
-                "INSERT OR REPLACE INTO cursor (name, seq, made_by) VALUES (?1, ?2, ?3)",
-                params![name, snapshot.seq as i64, snapshot.made_by],
-            )?;
-            transaction.commit()
-        };
-        save(&mut self.connection).map_err(|source| SignalLogError::Write {
-            what: "a snapshot",
-            source,
-        })
-    }
-
-    /// The snapshot `name`, if one was saved.
-    pub fn load(&self, name: &str) -> Result<Option<Snapshot>, SignalLogError> {
-        let load = || -> Result<Option<Snapshot>, rusqlite::Error> {
-            let head = self
-                .connection
-                .query_row(
-                    "SELECT seq, made_by FROM cursor WHERE name = ?1",
-                    [name],
-                    |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
-                )
-                .optional()?;
-            let Some((seq, made_by)) = head else {
-                return Ok(None);
-            };
-            let mut query = self
-                .connection
-                .prepare("SELECT body FROM snapshot WHERE name = ?1 ORDER BY part")?;
-            let parts = query
-                .query_map([name], |row| row.get(0))?
-                .collect::<Result<Vec<Vec<u8>>, _>>()?;
-            Ok(Some(Snapshot {
-                seq: seq as u64,
-                made_by,
-                parts,
-            }))
-        };
-        load().or_else(read("loading a snapshot"))
-    }
-}
-
-/// The reading half, for cases, API and events. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Signals {
-    path: Arc<PathBuf>,
-    connection: Arc<Mutex<Connection>>,
-    head: watch::Sender<u64>,
-}
-
 impl Signals {
-    /// Opens the store, or makes it.
-    pub fn open(path: &Path) -> Result<Signals, SignalLogError> {
-        let open = || -> Result<(Connection, u64), rusqlite::Error> {
-            let connection = connect(path)?;
-            let head: i64 =
-                connection.query_row("SELECT COALESCE(MAX(number), 0) FROM change", [], |r| {
-                    r.get(0)
-                })?;
-            Ok((connection, head as u64))
-        };
-        let (connection, head) = open().map_err(|source| SignalLogError::Open {
+    /// Opens the file, or makes it.
+    pub fn open(path: &Path) -> Result<Self, SignalError> {
+        let refuse = |source| SignalError {
+            doing: "open the signals",
             path: path.to_owned(),
             source,
-        })?;
-        Ok(Signals {
-            path: Arc::new(path.to_owned()),
-            connection: Arc::new(Mutex::new(connection)),
-            head: watch::Sender::new(head),
+        };
+        let db = Connection::open(path).map_err(refuse)?;
+        db.pragma_update(None, "journal_mode", "WAL")
+            .map_err(refuse)?;
+        db.pragma_update(None, "synchronous", "FULL")
+            .map_err(refuse)?;
+        db.execute_batch(SCHEMA).map_err(refuse)?;
+        let last: i64 = db
+            .query_row("SELECT COALESCE(MAX(n), 0) FROM change", [], |r| r.get(0))
+            .map_err(refuse)?;
+        let changed = watch::Sender::new(last as u64);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                db: Mutex::new(db),
+                changed,
+            }),
         })
     }
 
-    /// A writing half on a connection of its own; its changes wake the subscribers of this one.
-    pub fn writer(&self) -> Result<Store, SignalLogError> {
-        let connection = connect(&self.path).map_err(|source| SignalLogError::Open {
-            path: self.path.to_path_buf(),
-            source,
-        })?;
-        Ok(Store {
-            connection,
-            head: self.head.clone(),
-        })
+    /// Writes what changed; what is as it was is left alone. Returns the signals that are new.
+    pub fn apply(&self, signals: &[Signal]) -> Result<Vec<Signal>, SignalError> {
+        let mut opened = Vec::new();
+        let last = {
+            let mut db = self.db();
+            let mut write = |db: &mut Connection| -> rusqlite::Result<Option<i64>> {
+                let tx = db.transaction()?;
+                let mut last = None;
+                for signal in signals {
+                    let body = serde_json::to_string(signal).expect("a signal is always JSON");
+                    let known: Option<String> = tx
+                        .query_row("SELECT body FROM signal WHERE id = ?1", [&signal.id], |r| {
+                            r.get(0)
+                        })
+                        .optional()?;
+                    if known.as_ref() == Some(&body)
+                        || known.as_deref().is_some_and(|k| is_older(signal, k))
+                    {
+                        continue;
+                    }
+                    if known.is_none() {
+                        opened.push(signal.clone());
+                    }
+                    tx.prepare_cached("INSERT OR REPLACE INTO signal VALUES (?1, ?2, ?3, ?4, ?5)")?
+                        .execute(params![
+                            signal.id,
+                            signal.site.as_str(),
+                            signal.opened_at.as_millis(),
+                            signal.closed_at.map(Timestamp::as_millis),
+                            body
+                        ])?;
+                    tx.prepare_cached("INSERT INTO change(id) VALUES (?1)")?
+                        .execute([&signal.id])?;
+                    last = Some(tx.last_insert_rowid());
+                }
+                tx.commit()?;
+                Ok(last)
+            };
+            write(&mut db).map_err(|source| self.error("write signals", source))?
+        };
+        if let Some(last) = last {
+            self.inner.changed.send_replace(last as u64);
+        }
+        Ok(opened)
     }
 
-    /// Wakes when a change was written. The number is that of the latest change; read the changes themselves
-    /// with [`Signals::changes_after`].
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.head.subscribe()
-    }
-
-    /// The changes with a number above `number`, at most `limit`, in order.
+    /// Signals that changed after change number `after`, each once, with the number up to which this is.
     pub fn changes_after(
         &self,
-        number: u64,
+        after: u64,
         limit: usize,
-    ) -> Result<Vec<SignalChange>, SignalLogError> {
-        let connection = self.lock();
-        let rows = || -> Result<Vec<(i64, String, i64, String)>, rusqlite::Error> {
-            connection
-                .prepare_cached(
-                    "SELECT number, signal, kind, body FROM change WHERE number > ?1 ORDER BY number LIMIT ?2",
-                )?
-                .query_map(params![number as i64, limit as i64], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect()
+    ) -> Result<(u64, Vec<Signal>), SignalError> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<(u64, Vec<Signal>)> {
+            let mut rows =
+                db.prepare_cached("SELECT n, id FROM change WHERE n > ?1 ORDER BY n LIMIT ?2")?;
+            let mut last = after;
+            let mut ids: Vec<String> = Vec::new();
+            for row in
+                rows.query_map(params![after as i64, limit as i64], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?
+            {
+                let (n, id): (u64, String) = row?;
+                last = n;
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            let mut one = db.prepare_cached("SELECT body FROM signal WHERE id = ?1")?;
+            let bodies = ids
+                .iter()
+                .map(|id| one.query_row([id], |r| r.get::<_, String>(0)));
+            Ok((last, decode(bodies.collect::<Result<_, _>>()?)))
         };
-        rows()
-            .or_else(read("following the change log"))?
-            .into_iter()
-            .map(|(number, id, kind, body)| {
-                Ok(SignalChange {
-                    number: number as u64,
-                    kind: ChangeKind::from_code(kind),
-                    signal: parse(id, &body)?,
-                })
-            })
+        read().map_err(|source| self.error("read changes", source))
+    }
+
+    /// Wakes with the number of the latest change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    /// One signal.
+    pub fn get(&self, id: &str) -> Result<Option<Signal>, SignalError> {
+        let body: Option<String> = self
+            .db()
+            .query_row("SELECT body FROM signal WHERE id = ?1", [id], |r| r.get(0))
+            .optional()
+            .map_err(|source| self.error("read a signal", source))?;
+        Ok(body.and_then(|b| decode(vec![b]).pop()))
+    }
+
+    /// The signals of a site, the newest first; of all sites if `None`.
+    pub fn list(&self, site: Option<&SiteId>, limit: usize) -> Result<Vec<Signal>, SignalError> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut rows = db.prepare_cached(
+                "SELECT body FROM signal WHERE ?1 IS NULL OR site = ?1 ORDER BY opened_at DESC, id LIMIT ?2",
+            )?;
+            rows.query_map(params![site.map(SiteId::as_str), limit as i64], |r| {
+                r.get(0)
+            })?
             .collect()
-    }
-
-    /// One signal as it stands now.
-    pub fn get(&self, id: &str) -> Result<Option<Signal>, SignalLogError> {
-        Ok(self
-            .select("reading one signal", "WHERE id = ?1", params![id])?
-            .pop())
-    }
-
-    /// The signals of a site that opened in `from_ms..to_ms`, newest first, at most `limit`.
-    pub fn by_site(
-        &self,
-        site: &SiteId,
-        from_ms: i64,
-        to_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Signal>, SignalLogError> {
-        self.select(
-            "reading the signals of a site",
-            "WHERE site = ?1 AND opened_at >= ?2 AND opened_at < ?3 ORDER BY opened_at DESC, id LIMIT ?4",
-            params![site.as_str(), from_ms, to_ms, limit as i64],
-        )
-    }
-
-    /// All signals that are open now.
-    pub fn open_now(&self) -> Result<Vec<Signal>, SignalLogError> {
-        self.select(
-            "reading open signals",
-            "WHERE closed_at IS NULL ORDER BY opened_at, id",
-            params![],
-        )
-    }
-
-    fn select(
-        &self,
-        doing: &'static str,
-        tail: &str,
-        args: &[&dyn rusqlite::ToSql],
-    ) -> Result<Vec<Signal>, SignalLogError> {
-        let connection = self.lock();
-        let rows = || -> Result<Vec<(String, String)>, rusqlite::Error> {
-            connection
-                .prepare_cached(&format!("SELECT id, body FROM signal {tail}"))?
-                .query_map(args, |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
         };
-        rows()
-            .or_else(read(doing))?
-            .into_iter()
-            .map(|(id, body)| parse(id, &body))
-            .collect()
+        read()
+            .map(decode)
+            .map_err(|source| self.error("list signals", source))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The cursor and snapshot of a follower of the journal.
+    pub fn follower(&self, name: &str) -> Result<Option<(u64, Vec<u8>)>, SignalError> {
+        self.db()
+            .query_row(
+                "SELECT cursor, snapshot FROM follower WHERE name = ?1",
+                [name],
+                |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)),
+            )
+            .optional()
+            .map_err(|source| self.error("read a snapshot", source))
+    }
+
+    /// Writes a follower's cursor and snapshot together.
+    pub fn set_follower(
+        &self,
+        name: &str,
+        cursor: u64,
+        snapshot: &[u8],
+    ) -> Result<(), SignalError> {
+        self.db()
+            .execute(
+                "INSERT OR REPLACE INTO follower VALUES (?1, ?2, ?3)",
+                params![name, cursor as i64, snapshot],
+            )
+            .map(|_| ())
+            .map_err(|source| self.error("write a snapshot", source))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.inner.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn error(&self, doing: &'static str, source: rusqlite::Error) -> SignalError {
+        SignalError {
+            doing,
+            path: self.inner.path.clone(),
+            source,
+        }
     }
 }
 
-fn parse(id: String, body: &str) -> Result<Signal, SignalLogError> {
-    serde_json::from_str(body).map_err(|source| SignalLogError::Damaged { id, source })
+/// After a crash the journal is read again from the last snapshot, and early states of a signal come by again.
+fn is_older(signal: &Signal, known: &str) -> bool {
+    serde_json::from_str::<Signal>(known).is_ok_and(|known| signal.journal_seq <= known.journal_seq)
+}
+
+fn decode(bodies: Vec<String>) -> Vec<Signal> {
+    bodies
+        .iter()
+        .filter_map(|body| serde_json::from_str(body).ok())
+        .collect()
 }
