@@ -121,7 +121,7 @@ pub enum Series {
     /// The embedded one.
     Embedded(Embedded),
     /// InfluxDB, and the dictionary that says what a point is called there.
-    Influx(InfluxQuery, Dictionary),
+    Influx(Arc<InfluxQuery>, Dictionary),
 }
 
 /// What [`start`] started.
@@ -162,7 +162,10 @@ pub fn start(
         .map_err(influx::WriterError::Client)
         .map_err(StartError::Influx)?;
     Ok(Running {
-        series: Series::Influx(InfluxQuery::new(client, measurement), dictionary.clone()),
+        series: Series::Influx(
+            Arc::new(InfluxQuery::new(client, measurement)),
+            dictionary.clone(),
+        ),
         following: None,
         writing,
     })

@@ -1,3 +1,4 @@
 //! The gateway, one story per file.
 
+mod influx;
 mod series;
