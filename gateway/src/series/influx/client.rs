@@ -3,7 +3,7 @@
 use super::config::Influx;
 use super::decide::Answer;
 use flate2::{Compression, write::GzEncoder};
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
@@ -131,10 +131,14 @@ impl Client {
         }
     }
 
-    /// Asks in InfluxQL; answers the statements' results.
-    pub async fn query(&self, influxql: &str) -> Result<serde_json::Value, InfluxError> {
+    /// Asks one statement of InfluxQL; answers its rows as texts, time (ms) first.
+    pub async fn query(&self, influxql: &str) -> Result<Vec<Vec<String>>, InfluxError> {
         let query = [("db", self.config.bucket.as_str()), ("epoch", "ms")];
-        let mut request = self.http.post(self.address("query", &query));
+        // CSV, since numbers in it are texts that can be read exactly.
+        let mut request = self
+            .http
+            .post(self.address("query", &query))
+            .header(ACCEPT, "application/csv");
         request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         request = request.body(format!("q={}", percent(influxql)));
         if let Some(token) = self.token()? {
@@ -153,7 +157,7 @@ impl Client {
             let text = text.chars().take(ANSWER_MAX).collect();
             return Err(InfluxError::Refused { code, text });
         }
-        serde_json::from_str(&text).map_err(|_| InfluxError::Answer("it is not JSON"))
+        rows(&text)
     }
 
     fn token(&self) -> Result<Option<Secret>, InfluxError> {
@@ -195,6 +199,39 @@ async fn body(mut response: reqwest::Response, limit: usize) -> Result<String, r
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The rows of an answer in CSV: `name,tags,time,…`. No rows at all is an empty text.
+fn rows(text: &str) -> Result<Vec<Vec<String>>, InfluxError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let head = reader
+        .headers()
+        .map_err(|_| InfluxError::Answer("it is not CSV"))?;
+    let is_error = head.get(0) == Some("error");
+    if !is_error && !head.is_empty() && head.get(2) != Some("time") {
+        return Err(InfluxError::Answer("its columns are not name, tags, time"));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|_| InfluxError::Answer("it is not CSV"))?;
+        let skip = if is_error { 0 } else { 2 };
+        rows.push(
+            record
+                .iter()
+                .skip(skip)
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
+    }
+    match is_error {
+        true => Err(InfluxError::Refused {
+            code: 200,
+            text: rows.concat().join(" "),
+        }),
+        false => Ok(rows),
+    }
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder
@@ -219,6 +256,19 @@ fn percent(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_read_without_name_and_tags_and_an_error_is_an_error() {
+        let found =
+            rows("name,tags,time,value,quality\nreading,,5,999.1935751333491,0\nreading,,6,,64\n")
+                .unwrap();
+        assert_eq!(found, [["5", "999.1935751333491", "0"], ["6", "", "64"]]);
+        assert!(rows("").unwrap().is_empty());
+        assert!(
+            matches!(rows("error\nno such thing\n"), Err(InfluxError::Refused { text, .. }) if text == "no such thing")
+        );
+        assert!(rows("<html>").is_err());
+    }
 
     #[test]
     fn a_secret_is_not_printed_and_a_query_is_percent_encoded() {

@@ -4,7 +4,6 @@ use super::super::embedded::{BUCKETS_MAX, Bucket, FIRST_MISSING, StoredReading};
 use super::client::{Client, InfluxError};
 use crate::ingest::dictionary::Point;
 use contract::{Quality, Timestamp};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Asks the server that the writer fills.
@@ -68,11 +67,13 @@ impl InfluxQuery {
         let by = format!("GROUP BY time({width}ms, {offset}ms) fill(none)");
         let doubted = format!("AND quality > 0 AND quality < {FIRST_MISSING}");
         let values = "min(value), mean(value), max(value), count(value), count(quality)";
-        let answer = self
+        let whole = self
             .client
-            .query(&format!(
-                "SELECT {values} {which} {by}; SELECT count(quality) {which} {doubted} {by}"
-            ))
+            .query(&format!("SELECT {values} {which} {by}"))
+            .await?;
+        let doubts = self
+            .client
+            .query(&format!("SELECT count(quality) {which} {doubted} {by}"))
             .await?;
         let mut found: BTreeMap<i64, Bucket> = (0..(span + width - 1) / width)
             .map(|index| {
@@ -80,28 +81,20 @@ impl InfluxQuery {
                 (at, empty(at))
             })
             .collect();
-        for row in rows(&answer, 0)? {
-            let Some(bucket) = row
-                .first()
-                .and_then(Value::as_i64)
-                .and_then(|at| found.get_mut(&at))
-            else {
+        for row in &whole {
+            let Some(bucket) = number(row, 0).and_then(|at| found.get_mut(&at)) else {
                 continue;
             };
-            let number = |index: usize| row.get(index).and_then(Value::as_f64);
-            (bucket.min, bucket.mean, bucket.max) = (number(1), number(2), number(3));
-            bucket.n = number(4).unwrap_or(0.0) as u64;
-            bucket.missing = (number(5).unwrap_or(0.0) as u64).saturating_sub(bucket.n);
+            (bucket.min, bucket.mean, bucket.max) =
+                (number(row, 1), number(row, 2), number(row, 3));
+            bucket.n = number(row, 4).unwrap_or(0);
+            bucket.missing = number(row, 5).unwrap_or(0u64).saturating_sub(bucket.n);
         }
-        for row in rows(&answer, 1)? {
-            let Some(bucket) = row
-                .first()
-                .and_then(Value::as_i64)
-                .and_then(|at| found.get_mut(&at))
-            else {
+        for row in &doubts {
+            let Some(bucket) = number(row, 0).and_then(|at| found.get_mut(&at)) else {
                 continue;
             };
-            bucket.suspect = row.get(1).and_then(Value::as_u64).unwrap_or(0);
+            bucket.suspect = number(row, 1).unwrap_or(0);
         }
         Ok(found.into_values().collect())
     }
@@ -115,10 +108,7 @@ impl InfluxQuery {
                 quoted(&self.measurement, '"')
             ))
             .await?;
-        let count = rows(&answer, 0)?
-            .next()
-            .and_then(|row| row.get(1)?.as_u64());
-        Ok(count.unwrap_or(0))
+        Ok(answer.first().and_then(|row| number(row, 1)).unwrap_or(0))
     }
 
     fn which(&self, point: &Point, from: Timestamp, to: Timestamp) -> String {
@@ -135,13 +125,10 @@ impl InfluxQuery {
 
     async fn readings(&self, influxql: &str) -> Result<Vec<StoredReading>, InfluxError> {
         let answer = self.client.query(influxql).await?;
-        let reading = |row: &Vec<Value>| {
-            let at = row
-                .first()
-                .and_then(Value::as_i64)
-                .ok_or(InfluxError::Answer("a row has no time"))?;
-            let code = row.get(2).and_then(Value::as_u64).unwrap_or(0);
-            let value = row.get(1).and_then(Value::as_f64);
+        let reading = |row: &Vec<String>| {
+            let at = number(row, 0).ok_or(InfluxError::Answer("a row has no time"))?;
+            let value: Option<f64> = number(row, 1);
+            let code = number(row, 2).unwrap_or(0u64);
             let quality = match (Quality::from_code(code.min(255) as u8), value) {
                 (quality @ Quality::Missing(_), _) => quality,
                 (_, None) => Quality::Missing(contract::Absence::Unspecified),
@@ -151,7 +138,7 @@ impl InfluxQuery {
             let at = Timestamp::from_millis(at);
             Ok(StoredReading { at, value, quality })
         };
-        rows(&answer, 0)?.map(reading).collect()
+        answer.iter().map(reading).collect()
     }
 }
 
@@ -193,17 +180,9 @@ fn quoted(text: &str, quote: char) -> String {
     to
 }
 
-/// The rows of statement `index`; an error of the statement is an error.
-fn rows(answer: &Value, index: usize) -> Result<impl Iterator<Item = &Vec<Value>>, InfluxError> {
-    let result = &answer["results"][index];
-    if let Some(text) = result["error"].as_str().or(answer["error"].as_str()) {
-        return Err(InfluxError::Refused {
-            code: 200,
-            text: text.to_owned(),
-        });
-    }
-    let values = result["series"][0]["values"].as_array();
-    Ok(values.into_iter().flatten().filter_map(Value::as_array))
+/// Column `index` of a row; `None` if it is empty.
+fn number<T: std::str::FromStr>(row: &[String], index: usize) -> Option<T> {
+    row.get(index)?.parse().ok()
 }
 
 #[cfg(test)]
