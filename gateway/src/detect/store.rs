@@ -204,9 +204,9 @@ impl Signals {
                 db.prepare_cached("SELECT n, id FROM change WHERE n > ?1 ORDER BY n LIMIT ?2")?;
             let mut last = after;
             let mut ids: Vec<String> = Vec::new();
-            for row in
-                rows.query_map(params![after as i64, limit as i64], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?
-            {
+            for row in rows.query_map(params![after as i64, limit as i64], |r| {
+                Ok((r.get::<_, i64>(0)? as u64, r.get(1)?))
+            })? {
                 let (n, id): (u64, String) = row?;
                 last = n;
                 if !ids.contains(&id) {
