@@ -8,6 +8,7 @@ use super::record::Encoder;
 use super::refused::{Reason, Refused, RefusedLog};
 use super::session::Node;
 use crate::metrics::Metrics;
+use contract::problems::Problems;
 use contract::{AgentId, DeviceId, SiteId, Timestamp};
 use journal::{Journal, Staged};
 use serde::Deserialize;
@@ -61,30 +62,27 @@ impl Default for JsonPattern {
     }
 }
 
-/// A problem of the configuration: where, what, what to do.
-pub type Problem = (String, String, String);
-
 impl Config {
     /// Checks everything.
-    pub fn resolve(self, problems: &mut Vec<Problem>) -> Resolved {
+    pub fn resolve(self, problems: &mut Problems) -> Resolved {
         let mut patterns = Vec::new();
         for (i, pattern) in self.json.into_iter().enumerate() {
             let place = format!("ingest.json[{i}]");
             let count = |word: &str| pattern.topic.split('/').filter(|level| *level == word).count();
             if count("{site}") != 1 || count("{device}") != 1 {
-                problems.push((
+                problems.add(
                     format!("{place}.topic"),
                     format!("{:?} does not name the site and the device", pattern.topic),
-                    "write {site} and {device} once each, as whole levels".into(),
-                ));
+                    "write {site} and {device} once each, as whole levels",
+                );
             }
             for (name, pointer) in [("time", &pattern.time), ("values", &pattern.values)] {
                 if !pointer.starts_with('/') {
-                    problems.push((
+                    problems.add(
                         format!("{place}.{name}"),
                         format!("{pointer:?} is not a JSON pointer"),
-                        "begin it with /".into(),
-                    ));
+                        "begin it with /",
+                    );
                 }
             }
             let plain = |pointer: &str| {
@@ -100,11 +98,11 @@ impl Config {
             });
         }
         if self.metrics_max == 0 || self.metrics_max > usize::from(u16::MAX) {
-            problems.push((
-                "ingest.metrics_max".into(),
+            problems.add(
+                "ingest.metrics_max",
                 format!("{} is not between 1 and 65535", self.metrics_max),
-                "leave it out for 5000".into(),
-            ));
+                "leave it out for 5000",
+            );
         }
         Resolved { metrics_max: self.metrics_max, patterns }
     }

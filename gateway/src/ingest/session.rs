@@ -294,7 +294,9 @@ impl Node {
                 }
             }
             None => {
-                table.set(&sequence_metric(), Slot::Sequence);
+                if table.find(&sequence_metric()) == Slot::Unknown {
+                    table.set(&sequence_metric(), Slot::Sequence);
+                }
                 self.table = table;
                 self.bd_seq = bd_seq;
                 self.expected_seq = head.seq.map(|seq| (seq as u8).wrapping_add(1));
