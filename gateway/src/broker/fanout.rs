@@ -12,7 +12,7 @@ use rumqttd::protocol::{Filter, Packet, QoS, RetainForwardRule, Subscribe, Unsub
 use rumqttd::{Notification, Router, RouterConfig};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
 /// Messages waiting for the router at most; more are dropped and counted.

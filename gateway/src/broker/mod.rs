@@ -171,7 +171,7 @@ impl Broker {
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
-        self.0.registry.len()
+        self.0.registry.count()
     }
 
     /// Messages dropped because the router was behind.

@@ -221,10 +221,6 @@ pub enum ConnectAnswer {
     ClientId,
     /// User name or password wrong.
     Credentials,
-    /// Not allowed.
-    NotAuthorized,
-    /// Too many connections.
-    Busy,
 }
 
 /// Writes a CONNACK.
@@ -234,14 +230,10 @@ pub fn put_connack(to: &mut Vec<u8>, version: Version, answer: ConnectAnswer, pa
         (_, A::Accepted) => 0,
         (Version::V3, A::Version) => 1,
         (Version::V3, A::ClientId) => 2,
-        (Version::V3, A::Busy) => 3,
         (Version::V3, A::Credentials) => 4,
-        (Version::V3, A::NotAuthorized) => 5,
         (Version::V5, A::Version) => 0x84,
         (Version::V5, A::ClientId) => 0x85,
         (Version::V5, A::Credentials) => 0x86,
-        (Version::V5, A::NotAuthorized) => 0x87,
-        (Version::V5, A::Busy) => 0x89,
     };
     match version {
         Version::V3 => to.extend_from_slice(&[0x20, 2, 0, code]),
