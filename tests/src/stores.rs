@@ -25,23 +25,40 @@ pub struct Stored {
 
 /// Reads the store of `series` that follows the journal at `journal`.
 pub fn read(journal: &Path, series: &Path) -> anyhow::Result<Stored> {
-    let journal = Journal::open(journal, JournalOptions::small()).context("cannot open the journal")?;
-    let (store, following) =
-        Embedded::start(Options::new(series.to_owned()), &journal, Arc::new(Metrics::default()))
-            .with_context(|| format!("cannot open {}", series.display()))?;
+    let journal =
+        Journal::open(journal, JournalOptions::small()).context("cannot open the journal")?;
+    let (store, following) = Embedded::start(
+        Options::new(series.to_owned()),
+        &journal,
+        Arc::new(Metrics::default()),
+    )
+    .with_context(|| format!("cannot open {}", series.display()))?;
     let head = journal.head().0.0;
-    wait_for("the series store to reach the journal's head", Duration::from_secs(60), || {
-        Ok((store.progress().cursor >= head).then_some(()))
-    })?;
-    let mut stored = Stored { count: store.count()?, ..Stored::default() };
-    let always = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX / 4));
+    wait_for(
+        "the series store to reach the journal's head",
+        Duration::from_secs(60),
+        || Ok((store.progress().cursor >= head).then_some(())),
+    )?;
+    let mut stored = Stored {
+        count: store.count()?,
+        ..Stored::default()
+    };
+    let always = (
+        Timestamp::from_millis(0),
+        Timestamp::from_millis(i64::MAX / 4),
+    );
     for (key, value) in journal.notes("point/")? {
-        let number = u32::from_str_radix(key.trim_start_matches("point/"), 16).context("a point has no number")?;
-        let point: Point = serde_json::from_slice(&value).context("a point's note is not a point")?;
+        let number = u32::from_str_radix(key.trim_start_matches("point/"), 16)
+            .context("a point has no number")?;
+        let point: Point =
+            serde_json::from_slice(&value).context("a point's note is not a point")?;
         let readings = store.raw(PointKey(number), always.0, always.1, usize::MAX)?;
         stored.points.insert(
             format!("{}/{}/{}", point.site, point.device, point.name),
-            readings.into_iter().map(|r| (r.at.as_millis(), r.value)).collect(),
+            readings
+                .into_iter()
+                .map(|r| (r.at.as_millis(), r.value))
+                .collect(),
         );
     }
     following.stop();

@@ -68,16 +68,23 @@ pub struct World {
 
 /// A port nobody listens on: `preferred` if it is free.
 pub fn free_address(preferred: u16) -> anyhow::Result<SocketAddr> {
-    let bound = TcpListener::bind(("127.0.0.1", preferred)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+    let bound = TcpListener::bind(("127.0.0.1", preferred))
+        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     bound.and_then(|l| l.local_addr()).context("no free port")
 }
 
 /// Runs a command of ours to its end and returns what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
-    let done = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let done = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     let out = String::from_utf8_lossy(&done.stdout).into_owned();
     let errors = String::from_utf8_lossy(&done.stderr);
-    anyhow::ensure!(done.status.success(), "{command:?} ended with {}:\n{out}{errors}", done.status);
+    anyhow::ensure!(
+        done.status.success(),
+        "{command:?} ended with {}:\n{out}{errors}",
+        done.status
+    );
     Ok(out)
 }
 
@@ -86,9 +93,13 @@ impl World {
     pub fn start(binaries: &Binaries, plan: &Plan) -> anyhow::Result<World> {
         for folder in ["gateway", "agents", "platform", "sites", "logs"] {
             let folder = plan.data.join(folder);
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        let ports = Ports { http: free_address(8480)?, mqtt: free_address(8883)? };
+        let ports = Ports {
+            http: free_address(8480)?,
+            mqtt: free_address(8883)?,
+        };
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;
         let config = plan.data.join("gateway/gateway.toml");
@@ -107,7 +118,13 @@ impl World {
             processes.push(start_agent(binaries, plan, ports, site, agent, &own)?);
         }
         processes.extend([gateway, platform_process, sites]);
-        Ok(World { data: plan.data.clone(), ports, platform, login, processes })
+        Ok(World {
+            data: plan.data.clone(),
+            ports,
+            platform,
+            login,
+            processes,
+        })
     }
 
     /// Address of console and API.
@@ -135,7 +152,11 @@ impl World {
             late.extend(process.wait_until(began + STOP_WITHIN).err());
         }
         let reasons: Vec<String> = late.iter().map(|e| format!("{e:#}")).collect();
-        anyhow::ensure!(reasons.is_empty(), "stopping was not orderly:\n{}", reasons.join("\n"));
+        anyhow::ensure!(
+            reasons.is_empty(),
+            "stopping was not orderly:\n{}",
+            reasons.join("\n")
+        );
         Ok(began.elapsed())
     }
 }
@@ -143,21 +164,33 @@ impl World {
 /// Writes a file; the error names it.
 pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
-    Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is not what it should be", path.display()))?))
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return Ok(None);
+    };
+    Ok(Some(serde_json::from_str(&text).with_context(|| {
+        format!("{} is not what it should be", path.display())
+    })?))
 }
 
-fn announced<T: serde::de::DeserializeOwned>(process: &mut Process, path: &Path) -> anyhow::Result<T> {
-    wait_for(&format!("{} to listen", process.name()), START_WITHIN, || {
-        process.check()?;
-        read_json(path)
-    })
+fn announced<T: serde::de::DeserializeOwned>(
+    process: &mut Process,
+    path: &Path,
+) -> anyhow::Result<T> {
+    wait_for(
+        &format!("{} to listen", process.name()),
+        START_WITHIN,
+        || {
+            process.check()?;
+            read_json(path)
+        },
+    )
 }
 
 fn forget(path: &Path) -> anyhow::Result<()> {
@@ -175,8 +208,16 @@ fn start_platform(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, 
     let mut command = Command::new(&binaries.sim);
     command.args(["credit-platform", "--listen", "127.0.0.1:0", "--fail-first"]);
     command.arg(plan.platform_fails_first.to_string());
-    command.arg("--keep").arg(plan.data.join("platform/received.jsonl")).arg("--listening").arg(&listening);
-    let mut process = Process::start("credit platform", command, &plan.data.join("logs/platform.log"))?;
+    command
+        .arg("--keep")
+        .arg(plan.data.join("platform/received.jsonl"))
+        .arg("--listening")
+        .arg(&listening);
+    let mut process = Process::start(
+        "credit platform",
+        command,
+        &plan.data.join("logs/platform.log"),
+    )?;
     let address = announced(&mut process, &listening)?;
     Ok((process, address))
 }
@@ -185,9 +226,19 @@ fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec
     let listening = plan.data.join("sites/listening.json");
     forget(&listening)?;
     let mut command = Command::new(&binaries.sim);
-    command.arg("scenario").arg(&plan.scenario).arg("--listening").arg(&listening);
-    command.arg("--truth").arg(plan.data.join("sites/truth.jsonl"));
-    let mut process = Process::start("simulated sites", command, &plan.data.join("logs/sites.log"))?;
+    command
+        .arg("scenario")
+        .arg(&plan.scenario)
+        .arg("--listening")
+        .arg(&listening);
+    command
+        .arg("--truth")
+        .arg(plan.data.join("sites/truth.jsonl"));
+    let mut process = Process::start(
+        "simulated sites",
+        command,
+        &plan.data.join("logs/sites.log"),
+    )?;
     let devices = announced(&mut process, &listening)?;
     Ok((process, devices))
 }
@@ -206,19 +257,45 @@ fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result
     output(gateway().args(["ca", "init", "--config"]).arg(config))?;
     for (site, agent) in config_text::AGENTS {
         let out = plan.data.join("agents").join(site).join("identity");
-        std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-        output(gateway().args(["ca", "issue", "--config"]).arg(config).arg(agent).arg("--out").arg(out))?;
+        if out.join("ca.crt").exists() {
+            continue;
+        }
+        std::fs::create_dir_all(&out)
+            .with_context(|| format!("cannot create {}", out.display()))?;
+        output(
+            gateway()
+                .args(["ca", "issue", "--config"])
+                .arg(config)
+                .arg(agent)
+                .arg("--out")
+                .arg(out),
+        )?;
     }
-    let printed = output(gateway().args(["user", "add", "--config"]).arg(config).args(["demo", "--role", "admin"]))?;
-    let password = printed.split_whitespace().last().context("`gateway user add` printed no password")?;
-    let login = Login { name: "demo".into(), password: password.into() };
+    let printed = output(
+        gateway()
+            .args(["user", "add", "--config"])
+            .arg(config)
+            .args(["demo", "--role", "admin"]),
+    )?;
+    let password = printed
+        .split_whitespace()
+        .last()
+        .context("`gateway user add` printed no password")?;
+    let login = Login {
+        name: "demo".into(),
+        password: password.into(),
+    };
     write(&kept, &serde_json::to_string(&login)?)?;
     Ok(login)
 }
 
 fn start_gateway(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Process> {
     let mut command = Command::new(&binaries.gateway);
-    command.arg("run").arg("--config").arg(config).current_dir(repository());
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .current_dir(repository());
     Process::start("gateway", command, &plan.data.join("logs/gateway.log"))
 }
 
@@ -232,8 +309,25 @@ fn start_agent(
 ) -> anyhow::Result<Process> {
     let folder = plan.data.join("agents").join(site);
     let config = folder.join("agent.toml");
-    write(&config, &config_text::agent(&folder, ports.mqtt, site, agent, devices)?)?;
+    write(
+        &config,
+        &config_text::agent(&folder, ports.mqtt, site, agent, devices)?,
+    )?;
     let mut command = Command::new(&binaries.edge_agent);
     command.arg("run").arg("--config").arg(&config);
-    Process::start(&format!("agent {agent}"), command, &plan.data.join(format!("logs/agent-{site}.log")))
+    Process::start(
+        &format!("agent {agent}"),
+        command,
+        &plan.data.join(format!("logs/agent-{site}.log")),
+    )
+}
+
+/// The gateway's journal below a data folder.
+pub fn journal(data: &Path) -> PathBuf {
+    data.join("gateway/journal.db")
+}
+
+/// The embedded series store below a data folder.
+pub fn series(data: &Path) -> PathBuf {
+    data.join("gateway/series.db")
 }

@@ -1,8 +1,8 @@
 //! `cargo demo`: the whole chain on this machine, with a person or without.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -21,7 +21,10 @@ const REVIEW_EVERY: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(8);
 
 #[derive(Parser)]
-#[command(name = "demo", about = "Three simulated sites, the gateway and a credit platform on this machine")]
+#[command(
+    name = "demo",
+    about = "Three simulated sites, the gateway and a credit platform on this machine"
+)]
 struct Arguments {
     /// Starts over: removes what an earlier demo left.
     #[arg(long)]
@@ -41,22 +44,33 @@ struct Arguments {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = number.parse().map_err(|_| format!("`{text}` is not a duration such as 90s or 3m"))?;
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a duration such as 90s or 3m"))?;
     match unit {
         "s" | "" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number * 60)),
-        _ => Err(format!("`{unit}` is not a unit of time we know; use s or m")),
+        _ => Err(format!(
+            "`{unit}` is not a unit of time we know; use s or m"
+        )),
     }
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     install_tls();
-    let data = arguments.data.clone().unwrap_or_else(|| repository().join("demo-data"));
+    let data = arguments
+        .data
+        .clone()
+        .unwrap_or_else(|| repository().join("demo-data"));
     let data = std::path::absolute(&data).context("the data folder has no absolute path")?;
     if arguments.fresh && data.exists() {
-        std::fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
+        std::fs::remove_dir_all(&data)
+            .with_context(|| format!("cannot remove {}", data.display()))?;
     }
     std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
     eprintln!("OneDoor demo: getting ready");
@@ -64,7 +78,12 @@ fn main() -> anyhow::Result<()> {
     let scenario = repository().join(SCENARIO);
     let factor = simulators::scenario::Scenario::load(&scenario)?.factor;
     let fails = if arguments.headless { 2 } else { 0 };
-    let plan = Plan { data, scenario, factor, platform_fails_first: fails };
+    let plan = Plan {
+        data,
+        scenario,
+        factor,
+        platform_fails_first: fails,
+    };
     eprintln!("  starting three sites, their agents, the gateway and the credit platform …");
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -82,10 +101,17 @@ fn main() -> anyhow::Result<()> {
     with_a_person(world, &stop, until)
 }
 
-fn with_a_person(mut world: World, stop: &AtomicBool, until: Option<Instant>) -> anyhow::Result<()> {
+fn with_a_person(
+    mut world: World,
+    stop: &AtomicBool,
+    until: Option<Instant>,
+) -> anyhow::Result<()> {
     println!();
     println!("  console   {}", world.console());
-    println!("  login     {}   {}", world.login.name, world.login.password);
+    println!(
+        "  login     {}   {}",
+        world.login.name, world.login.password
+    );
     println!("  data      {}", world.data.display());
     println!();
     println!("  Training: time is compressed, one second here is one minute at the sites.");
@@ -96,7 +122,10 @@ fn with_a_person(mut world: World, stop: &AtomicBool, until: Option<Instant>) ->
     }
     eprintln!("stopping …");
     let took = world.stop()?;
-    eprintln!("stopped in order in {:.1} s; a second start goes on from here", took.as_secs_f64());
+    eprintln!(
+        "stopped in order in {:.1} s; a second start goes on from here",
+        took.as_secs_f64()
+    );
     Ok(())
 }
 
@@ -111,7 +140,11 @@ fn headless(
     let began = Instant::now();
     let end = until.unwrap_or(began + Duration::from_secs(90));
     let mut report = Report::default();
-    let client = runtime.block_on(Client::sign_in(&world.console(), &world.login.name, &world.login.password))?;
+    let client = runtime.block_on(Client::sign_in(
+        &world.console(),
+        &world.login.name,
+        &world.login.password,
+    ))?;
     let mut decisions = Decisions::default();
     while Instant::now() + SETTLE < end && !stop.load(Ordering::Relaxed) {
         world.check()?;
@@ -125,7 +158,13 @@ fn headless(
     }
     report.decisions = decisions;
     let truth = reviewer::truth(&world.data.join("sites/truth.jsonl"))?;
-    runtime.block_on(collect::while_running(&world, &client, binaries, &truth, &mut report))?;
+    runtime.block_on(collect::while_running(
+        &world,
+        &client,
+        binaries,
+        &truth,
+        &mut report,
+    ))?;
     report.ran_s = began.elapsed().as_secs_f64();
     let data = world.data.clone();
     match world.stop() {
@@ -134,7 +173,7 @@ fn headless(
     }
     report.journal = balance::count(&tests::world::journal(&data))?;
     report.readings_stored = collect::readings_stored(&data)?;
-    report.records_sent = collect::records_sent(&data)?;
+    report.agents = collect::buffers(&data)?;
     report.judge();
     let text = serde_json::to_string_pretty(&report)?;
     if let Some(path) = to {
@@ -144,7 +183,11 @@ fn headless(
     for problem in &report.problems {
         eprintln!("problem: {problem}");
     }
-    anyhow::ensure!(report.problems.is_empty(), "the chain is not whole: {} problems", report.problems.len());
+    anyhow::ensure!(
+        report.problems.is_empty(),
+        "the chain is not whole: {} problems",
+        report.problems.len()
+    );
     eprintln!("the whole chain happened and every count balances");
     Ok(())
 }
