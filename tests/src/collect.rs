@@ -17,9 +17,6 @@ use crate::reviewer::{explains, id_of, millis, text};
 use crate::setup::Binaries;
 use crate::world::{World, output};
 
-/// A fault must have acted for so long, in wall time, before its signal is demanded.
-const DEMANDED_AFTER_MS: i64 = 48_000;
-
 /// Everything that is asked of the running gateway and platform.
 pub async fn while_running(
     world: &World,
@@ -99,7 +96,7 @@ async fn signals(client: &Client, truth: &[Truth]) -> anyhow::Result<Signals> {
     }
     for fault in truth
         .iter()
-        .filter(|t| t.planned.expect == Expect::Signal && now - t.from_ms > DEMANDED_AFTER_MS)
+        .filter(|t| t.planned.expect == Expect::Signal && now > t.due_ms)
     {
         if !found.contains(&name(fault)) {
             counted.not_found.push(name(fault));
