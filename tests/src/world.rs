@@ -103,8 +103,6 @@ impl World {
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;
         let config = plan.data.join("gateway/gateway.toml");
-        let registry = plan.data.join("gateway/registry.toml");
-        write(&registry, &config_text::registry())?;
         write(&config, &config_text::gateway(plan, ports, platform))?;
         let login = identities(binaries, plan, &config)?;
         let mut gateway = start_gateway(binaries, plan, &config)?;
