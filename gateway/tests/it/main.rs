@@ -1,4 +1,5 @@
 //! The gateway, one story per file.
 
+mod detect;
 mod influx;
 mod series;
