@@ -11,7 +11,7 @@
 pub use super::bind::Facts;
 use super::{
     bind::{Backfill, Index, Instance},
-    episode::{Told, Turn, Verdict},
+    episode::{Told, Turn},
     lane::{Lane, Outcome, Ready, Seen},
     rule::{Measure, Rule},
     state::{DamagedState, In, Out},
@@ -241,8 +241,7 @@ impl Rules {
 
     /// A point spoke: its silence, if it was one, is over.
     fn heard(&mut self, seq: u64, n: usize, received: i64, out: &mut Vec<Signal>) {
-        let before = self.slots[n].received;
-        if received <= before {
+        if received <= self.slots[n].received {
             return;
         }
         self.slots[n].received = received;
@@ -251,10 +250,8 @@ impl Rules {
             let instance = &mut self.index.instances[at as usize];
             let ready = &self.index.rules[instance.rule];
             if ready.rule.measure == Measure::Silence && instance.lane.episode.is_open() {
-                let outcome = instance
-                    .lane
-                    .silence(ready, before, received, Verdict::Clear);
-                self.tell(at, seq, outcome, out);
+                let told = instance.lane.episode.end(received);
+                self.tell(at, seq, Some((Turn::Closed, told)), out);
             }
         }
         self.settle(n);
@@ -305,7 +302,7 @@ impl Rules {
             if !ready.works_at(self.now) || (!is_open && silent <= ready.silence_max_ms()) {
                 continue;
             }
-            let outcome = instance.lane.silence(ready, heard, self.now, Verdict::Over);
+            let outcome = instance.lane.silence(ready, heard, self.now);
             self.tell(at, seq, outcome, out);
             if !is_open {
                 self.settle(n);

@@ -230,16 +230,14 @@ impl Lane {
         self.block(ready, over)
     }
 
-    /// For rules about silence: it has been silent since `since` (`Over`), or it spoke (`Clear`).
-    pub fn silence(
-        &mut self,
-        ready: &Ready,
-        since: i64,
-        now: i64,
-        verdict: Verdict,
-    ) -> Option<Outcome> {
-        let from = if verdict == Verdict::Over { since } else { now };
-        self.observe(ready, (from, now), ready.minutes(since, now), verdict)
+    /// For rules about silence: it has been silent since `since`, for too long.
+    pub fn silence(&mut self, ready: &Ready, since: i64, now: i64) -> Option<Outcome> {
+        self.observe(
+            ready,
+            (since, now),
+            ready.minutes(since, now),
+            Verdict::Over,
+        )
     }
 
     fn block(&mut self, ready: &Ready, over: BlockMean) -> Option<Outcome> {
