@@ -185,7 +185,8 @@ fn check(rule: &str, kind: &str, story: &str, expected: &[&str]) {
             .iter()
             .map(|s| (s.id.clone(), s.closed_at, s.peak.to_bits()))
             .collect();
-        (all.sort(), cut_all.sort());
+        all.sort();
+        cut_all.sort();
         assert_eq!(all, cut_all, "{rule}: cut at {cut}");
     }
 }
