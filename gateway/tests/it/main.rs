@@ -2,4 +2,5 @@
 
 mod detect;
 mod influx;
+mod ingest;
 mod series;
