@@ -14,8 +14,14 @@ fn main() -> anyhow::Result<()> {
     let [_, folder, address] = arguments.as_slice() else {
         anyhow::bail!("usage: ingest_only FOLDER ADDRESS");
     };
-    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    tracing_subscriber::fmt()
+        .with_env_filter("warn")
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(PathBuf::from(folder), address.parse()?))
 }
 
@@ -32,9 +38,14 @@ async fn serve(folder: PathBuf, address: std::net::SocketAddr) -> anyhow::Result
     }
     .resolve(&mut problems);
     anyhow::ensure!(problems.is_empty(), "{problems}");
-    let ingest = ingest::Ingest::open(journal.clone(), Default::default(), metrics.clone(), config)?;
-    let running = broker::start(&broker_config, broker::Directory::default(), ingest.clone()).await?;
-    println!("listening on {}", running.local_addr().context("no listener")?);
+    let ingest =
+        ingest::Ingest::open(journal.clone(), Default::default(), metrics.clone(), config)?;
+    let running =
+        broker::start(&broker_config, broker::Directory::default(), ingest.clone()).await?;
+    println!(
+        "listening on {}",
+        running.local_addr().context("no listener")?
+    );
     let mut seen = 0;
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {

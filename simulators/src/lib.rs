@@ -3,8 +3,8 @@
 //! Promise: what a simulator puts on the wire is encoded here and nowhere else. The product's own codecs are
 //! not used, since code shared by both ends hides mistakes that both ends make.
 
-pub mod load; // as much as a gateway can take
 pub mod credit_platform;
+pub mod load; // as much as a gateway can take
 pub mod modbus; // an instrument that speaks Modbus TCP
 pub mod process; // what the instruments measure: three sites, honest and with faults
 pub mod random; // seeded randomness: the same seed gives the same day

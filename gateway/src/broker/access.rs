@@ -58,7 +58,11 @@ struct Inner {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { clients: RwLock::default(), proven: Mutex::default(), hashing: Semaphore::new(2) }
+        Self {
+            clients: RwLock::default(),
+            proven: Mutex::default(),
+            hashing: Semaphore::new(2),
+        }
     }
 }
 
@@ -72,18 +76,34 @@ impl Directory {
 
     /// Replaces all clients. Connections that exist keep the role they have.
     pub fn replace(&self, clients: HashMap<String, Client>) {
-        *self.0.clients.write().unwrap_or_else(PoisonError::into_inner) = clients;
-        self.0.proven.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self
+            .0
+            .clients
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = clients;
+        self.0
+            .proven
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     fn get(&self, name: &str) -> Option<Client> {
-        self.0.clients.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.0
+            .clients
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// The identity of a certificate's common name.
     pub fn by_certificate(&self, name: &str) -> Option<Identity> {
         let client = self.get(name)?;
-        Some(Identity { name: name.to_owned(), role: client.role })
+        Some(Identity {
+            name: name.to_owned(),
+            role: client.role,
+        })
     }
 
     /// The identity of a user name, if the password is right.
@@ -93,7 +113,11 @@ impl Directory {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(hash.as_bytes());
         context.update(password);
-        let digest: [u8; 32] = context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes");
+        let digest: [u8; 32] = context
+            .finish()
+            .as_ref()
+            .try_into()
+            .expect("SHA-256 has 32 bytes");
         let is_proven = {
             let proven = self.0.proven.lock().unwrap_or_else(PoisonError::into_inner);
             proven.get(name) == Some(&digest)
@@ -102,21 +126,32 @@ impl Directory {
             let _permit = self.0.hashing.acquire().await.ok()?;
             let password = password.to_owned();
             let is_right = tokio::task::spawn_blocking(move || {
-                PasswordHash::new(&hash).is_ok_and(|h| Argon2::default().verify_password(&password, &h).is_ok())
+                PasswordHash::new(&hash)
+                    .is_ok_and(|h| Argon2::default().verify_password(&password, &h).is_ok())
             });
             if !is_right.await.ok()? {
                 return None;
             }
-            self.0.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), digest);
+            self.0
+                .proven
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(name.to_owned(), digest);
         }
-        Some(Identity { name: name.to_owned(), role: client.role })
+        Some(Identity {
+            name: name.to_owned(),
+            role: client.role,
+        })
     }
 }
 
 impl Identity {
     /// An anonymous client.
     pub fn anonymous() -> Self {
-        Self { name: "anonymous".into(), role: Role::Anonymous }
+        Self {
+            name: "anonymous".into(),
+            role: Role::Anonymous,
+        }
     }
 
     /// True if it may publish to `topic`; `json_site` is the site a JSON pattern found in the topic.
@@ -159,7 +194,10 @@ mod tests {
 
     #[test]
     fn an_agent_speaks_only_for_itself_and_its_site() {
-        let agent = Identity { name: "a1".into(), role: Role::Agent { site: "s1".into() } };
+        let agent = Identity {
+            name: "a1".into(),
+            role: Role::Agent { site: "s1".into() },
+        };
         for (topic, json_site, expected) in [
             ("spBv1.0/s1/NBIRTH/a1", None, true),
             ("spBv1.0/s1/DDATA/a1/d", None, true),

@@ -121,12 +121,31 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         Ok(Err(end)) => {
             return tracing::info!(peer, reason = %Reasons(&end), "MQTT connection refused");
         }
-        Err(_) => return tracing::info!(peer, "MQTT connection refused: no CONNECT within the time limit"),
+        Err(_) => {
+            return tracing::info!(
+                peer,
+                "MQTT connection refused: no CONNECT within the time limit"
+            );
+        }
     };
-    let client = if connect.client_id.is_empty() { format!("auto-{peer}") } else { connect.client_id.clone() };
+    let client = if connect.client_id.is_empty() {
+        format!("auto-{peer}")
+    } else {
+        connect.client_id.clone()
+    };
     let Some(place) = shared.registry.enter(&client, &identity.name).await else {
-        refuse(&mut stream, connect.version, ConnectAnswer::ClientId, &shared).await;
-        return tracing::info!(peer, client, "MQTT connection refused: the client id is in use by another identity");
+        refuse(
+            &mut stream,
+            connect.version,
+            ConnectAnswer::ClientId,
+            &shared,
+        )
+        .await;
+        return tracing::info!(
+            peer,
+            client,
+            "MQTT connection refused: the client id is in use by another identity"
+        );
     };
     tracing::debug!(peer, client, name = identity.name, "MQTT client connected");
     let mut connection = Connection {
@@ -153,7 +172,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     );
     let end = connection.run(connect.keep_alive, stop).await;
     match &end {
-        End::Disconnect | End::Stopping => tracing::debug!(peer, client, reason = %end, "MQTT client left"),
+        End::Disconnect | End::Stopping => {
+            tracing::debug!(peer, client, reason = %end, "MQTT client left")
+        }
         _ => tracing::info!(peer, client, reason = %Reasons(&end), "MQTT connection ended"),
     }
     connection.close(&connect, &end).await;
@@ -196,7 +217,9 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     buffer.advance(frame.end);
     let Some(connect) = connect else {
         refuse(stream, Version::V3, ConnectAnswer::Version, shared).await;
-        return Err(End::Refused("it speaks a version of MQTT other than 3.1, 3.1.1 and 5"));
+        return Err(End::Refused(
+            "it speaks a version of MQTT other than 3.1, 3.1.1 and 5",
+        ));
     };
     let identity = match (&certificate, &connect.username, &connect.password) {
         (Some(name), _, _) => shared.directory.by_certificate(name),
@@ -214,7 +237,12 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     Ok((connect, identity))
 }
 
-async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, version: Version, answer: ConnectAnswer, shared: &Shared) {
+async fn refuse<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    version: Version,
+    answer: ConnectAnswer,
+    shared: &Shared,
+) {
     let mut out = Vec::new();
     packet::put_connack(&mut out, version, answer, shared.limits.packet_bytes_max);
     // The client may be gone already; it is being refused either way.
@@ -233,7 +261,8 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn run(&mut self, keep_alive: u16, mut stop: watch::Receiver<bool>) -> End {
-        let silence_max = (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500));
+        let silence_max =
+            (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500));
         let mut heard_at = Instant::now();
         let mut read_at = heard_at;
         let mut commit: Option<(Commit, crate::ingest::inlet::Pending)> = None;
@@ -258,7 +287,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 None if is_reading || is_full => now + Duration::from_secs(3600),
                 _ => read_at,
             };
-            match self.next_event(&mut commit, is_reading, wake_at, &mut stop).await {
+            match self
+                .next_event(&mut commit, is_reading, wake_at, &mut stop)
+                .await
+            {
                 Event::Committed(result) => {
                     let (_, pending) = commit.take().expect("only a commit that was begun can end");
                     match result {
@@ -309,7 +341,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 None => std::future::pending().await,
             }
         };
-        let Self { stream, buffer, outgoing, place, .. } = self;
+        let Self {
+            stream,
+            buffer,
+            outgoing,
+            place,
+            ..
+        } = self;
         if is_reading {
             buffer.reserve(READ_BYTES);
         }
@@ -375,7 +413,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let state = &mut self.topics[place];
         if !state.is_allowed {
             packet::put_disconnect(&mut self.out, self.version, 0x87);
-            return Err(End::NotAllowed { name: self.identity.name.clone(), topic: state.name.clone() });
+            return Err(End::NotAllowed {
+                name: self.identity.name.clone(),
+                topic: state.name.clone(),
+            });
         }
         let generation = self.shared.fanout.generation();
         if state.generation != generation {
@@ -383,9 +424,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             state.is_wanted = self.shared.fanout.is_wanted(&state.name);
         }
         if state.is_wanted || publish.is_retained {
-            self.shared.forward(&state.name, publish.payload, publish.is_retained);
+            self.shared
+                .forward(&state.name, publish.payload, publish.is_retained);
         }
-        self.inlet.publish(place, publish.payload, u32::from(publish.id), now);
+        self.inlet
+            .publish(place, publish.payload, u32::from(publish.id), now);
         Ok(())
     }
 
@@ -450,7 +493,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             };
             match refusal {
                 Some((code, reason)) => {
-                    tracing::info!(name = self.identity.name, filter, reason, "subscription refused");
+                    tracing::info!(
+                        name = self.identity.name,
+                        filter,
+                        reason,
+                        "subscription refused"
+                    );
                     codes.push(code);
                 }
                 None => {
@@ -464,7 +512,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return Ok(());
         }
         if self.link.is_none() {
-            let (shared, to, number) = (self.shared.clone(), self.outgoing.0.clone(), self.place.number());
+            let (shared, to, number) = (
+                self.shared.clone(),
+                self.outgoing.0.clone(),
+                self.place.number(),
+            );
             let linked = tokio::task::spawn_blocking(move || shared.fanout.link(number, to)).await;
             match linked {
                 Ok(Ok(link)) => self.link = Some(link),
@@ -472,7 +524,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
         }
         let link = self.link.as_mut().expect("it was just made");
-        let fresh: Vec<String> = granted.iter().filter(|f| !self.filters.contains(f)).cloned().collect();
+        let fresh: Vec<String> = granted
+            .iter()
+            .filter(|f| !self.filters.contains(f))
+            .cloned()
+            .collect();
         if fresh.is_empty() {
             packet::put_suback(&mut self.out, self.version, id, &codes);
             self.put_retained(&granted);
@@ -493,7 +549,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn put_retained(&mut self, filters: &[String]) {
         for filter in filters {
             for kept in self.shared.fanout.retained(filter) {
-                packet::put_publish(&mut self.out, self.version, &kept.topic, &kept.payload, true);
+                packet::put_publish(
+                    &mut self.out,
+                    self.version,
+                    &kept.topic,
+                    &kept.payload,
+                    true,
+                );
             }
         }
     }
@@ -504,7 +566,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         while let Some(outgoing) = next {
             match outgoing {
                 Outgoing::Delivery(d) => {
-                    packet::put_publish(&mut self.out, self.version, &d.topic, &d.payload, d.is_retained);
+                    packet::put_publish(
+                        &mut self.out,
+                        self.version,
+                        &d.topic,
+                        &d.payload,
+                        d.is_retained,
+                    );
                 }
                 Outgoing::Subscribed(id) => {
                     if let Some((codes, granted)) = self.subscribing.remove(&id) {
@@ -545,11 +613,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         for Command { topic, payload } in commands {
             let generation = self.shared.fanout.generation();
             if self.own_topic.0 != topic || self.own_topic.1 != generation {
-                let is_own = self.shared.fanout.is_wanted_only_by(self.place.number(), &topic);
+                let is_own = self
+                    .shared
+                    .fanout
+                    .is_wanted_only_by(self.place.number(), &topic);
                 self.own_topic = (topic.clone(), generation, is_own);
             }
             if self.own_topic.2 {
-                packet::put_publish(&mut self.out, self.version, topic.as_bytes(), &payload, false);
+                packet::put_publish(
+                    &mut self.out,
+                    self.version,
+                    topic.as_bytes(),
+                    &payload,
+                    false,
+                );
             } else {
                 self.shared.fanout.publish(&topic, Bytes::from(payload));
             }
@@ -590,7 +667,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Publishes the will if it is due, journals what is left, answers what can be answered, lets go.
     async fn close(mut self, connect: &Connect, end: &End) {
         let now = Timestamp::now();
-        if let Some((topic, payload, is_retained)) = connect.will.as_ref().filter(|_| !end.is_orderly()) {
+        if let Some((topic, payload, is_retained)) =
+            connect.will.as_ref().filter(|_| !end.is_orderly())
+        {
             match self.judge(topic.as_bytes()) {
                 Ok(state) if state.is_allowed => {
                     self.shared.forward(topic, payload, *is_retained);

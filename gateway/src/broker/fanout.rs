@@ -111,7 +111,10 @@ impl Fanout {
     /// True if somebody's filter matches `topic`.
     pub fn is_wanted(&self, topic: &str) -> bool {
         let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
-        filters.values().flatten().any(|filter| matches(filter, topic))
+        filters
+            .values()
+            .flatten()
+            .any(|filter| matches(filter, topic))
     }
 
     /// True if `connection` and nobody else has a filter that matches `topic`.
@@ -177,7 +180,11 @@ impl Fanout {
     }
 
     /// Links a connection to the router; what it is sent comes out of `to`. Blocks for a moment.
-    pub fn link(&self, connection: u64, to: mpsc::Sender<Outgoing>) -> Result<Subscriber, RouterError> {
+    pub fn link(
+        &self,
+        connection: u64,
+        to: mpsc::Sender<Outgoing>,
+    ) -> Result<Subscriber, RouterError> {
         let (tx, rx, _) = (self.build)(&format!("c{connection}")).map_err(RouterError)?;
         tokio::spawn(pump(rx, to));
         Ok(Subscriber { tx, id: connection })
@@ -187,7 +194,10 @@ impl Fanout {
     pub async fn subscribe(&self, link: &mut Subscriber, id: u16, filters: &[String]) -> bool {
         {
             let mut known = lock(&self.known);
-            let new = filters.iter().filter(|filter| !known.contains(*filter)).count();
+            let new = filters
+                .iter()
+                .filter(|filter| !known.contains(*filter))
+                .count();
             if known.len() + new > FILTERS_MAX {
                 return false;
             }
@@ -223,22 +233,40 @@ impl Fanout {
         let had: Vec<String> = {
             let mut all = self.filters.write().unwrap_or_else(PoisonError::into_inner);
             let own = all.entry(link.id).or_default();
-            let had = filters.iter().filter(|filter| own.contains(filter)).cloned().collect();
+            let had = filters
+                .iter()
+                .filter(|filter| own.contains(filter))
+                .cloned()
+                .collect();
             own.retain(|filter| !filters.contains(filter));
             had
         };
         self.generation.fetch_add(1, Ordering::Release);
         if !had.is_empty() {
-            link.send(Packet::Unsubscribe(Unsubscribe { pkid: 1, filters: had }, None)).await;
+            link.send(Packet::Unsubscribe(
+                Unsubscribe {
+                    pkid: 1,
+                    filters: had,
+                },
+                None,
+            ))
+            .await;
         }
     }
 
     /// Forgets a connection.
     pub async fn unlink(&self, mut link: Subscriber) {
-        self.filters.write().unwrap_or_else(PoisonError::into_inner).remove(&link.id);
+        self.filters
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&link.id);
         self.generation.fetch_add(1, Ordering::Release);
         let reason_code = rumqttd::protocol::DisconnectReasonCode::NormalDisconnection;
-        link.send(Packet::Disconnect(rumqttd::protocol::Disconnect { reason_code }, None)).await;
+        link.send(Packet::Disconnect(
+            rumqttd::protocol::Disconnect { reason_code },
+            None,
+        ))
+        .await;
     }
 }
 

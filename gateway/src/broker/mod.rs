@@ -83,12 +83,24 @@ impl Config {
     /// Checks everything.
     pub fn resolve(self, problems: &mut Problems) -> Self {
         if self.listen.is_none() && self.listen_tls.is_none() {
-            problems.add("broker", "there is no listener", "set listen_tls (or listen on the loopback)");
+            problems.add(
+                "broker",
+                "there is no listener",
+                "set listen_tls (or listen on the loopback)",
+            );
         }
         if self.listen_tls.is_some() != self.tls.is_some() {
-            problems.add("broker.tls", "listen_tls and [broker.tls] go together", "set both or neither");
+            problems.add(
+                "broker.tls",
+                "listen_tls and [broker.tls] go together",
+                "set both or neither",
+            );
         }
-        if self.allow_anonymous && self.listen.is_some_and(|address| !address.ip().is_loopback()) {
+        if self.allow_anonymous
+            && self
+                .listen
+                .is_some_and(|address| !address.ip().is_loopback())
+        {
             problems.add(
                 "broker.allow_anonymous",
                 "anonymous clients would be let in from the network",
@@ -96,7 +108,11 @@ impl Config {
             );
         }
         if self.packet_bytes_max < 1024 || self.packet_bytes_max > 16 << 20 {
-            problems.add("broker.packet_bytes_max", "it is not between 1024 and 16777216", "leave it out for 1 MiB");
+            problems.add(
+                "broker.packet_bytes_max",
+                "it is not between 1024 and 16777216",
+                "leave it out for 1 MiB",
+            );
         }
         for (name, value) in [
             ("connections_max", self.connections_max),
@@ -104,7 +120,11 @@ impl Config {
             ("batch_bytes_max", self.batch_bytes_max),
         ] {
             if value == 0 {
-                problems.add(format!("broker.{name}"), "it is 0", "leave it out for the default");
+                problems.add(
+                    format!("broker.{name}"),
+                    "it is 0",
+                    "leave it out for the default",
+                );
             }
         }
         self
@@ -133,7 +153,10 @@ impl Shared {
     fn forward(&self, topic: &str, payload: &[u8], is_retained: bool) {
         let payload = Bytes::copy_from_slice(payload);
         if is_retained && !self.fanout.retain(topic, &payload) {
-            tracing::warn!(topic, "a retained message was not kept: there are retained_max already");
+            tracing::warn!(
+                topic,
+                "a retained message was not kept: there are retained_max already"
+            );
         }
         self.fanout.publish(topic, payload);
     }
@@ -218,8 +241,17 @@ impl Running {
 }
 
 /// Binds all listeners, then serves them. Needs a tokio runtime.
-pub async fn start(config: &Config, directory: Directory, ingest: Ingest) -> Result<Running, StartError> {
-    let acceptor = config.tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
+pub async fn start(
+    config: &Config,
+    directory: Directory,
+    ingest: Ingest,
+) -> Result<Running, StartError> {
+    let acceptor = config
+        .tls
+        .as_ref()
+        .map(tls::server_config)
+        .transpose()?
+        .map(TlsAcceptor::from);
     let plain = bind(config.listen).await?;
     let secured = bind(config.listen_tls).await?;
     let shared = Arc::new(Shared {
@@ -242,17 +274,39 @@ pub async fn start(config: &Config, directory: Directory, ingest: Ingest) -> Res
     let (mut address, mut address_tls) = (None, None);
     if let Some((listener, bound)) = plain {
         address = Some(bound);
-        listeners.push(tokio::spawn(accept(listener, None, shared.clone(), room.clone(), stopped.clone())));
+        listeners.push(tokio::spawn(accept(
+            listener,
+            None,
+            shared.clone(),
+            room.clone(),
+            stopped.clone(),
+        )));
     }
     if let (Some((listener, bound)), Some(acceptor)) = (secured, acceptor) {
         address_tls = Some(bound);
-        listeners.push(tokio::spawn(accept(listener, Some(acceptor), shared.clone(), room, stopped)));
+        listeners.push(tokio::spawn(accept(
+            listener,
+            Some(acceptor),
+            shared.clone(),
+            room,
+            stopped,
+        )));
     }
-    Ok(Running { broker: Broker(shared), address, address_tls, stop, listeners })
+    Ok(Running {
+        broker: Broker(shared),
+        address,
+        address_tls,
+        stop,
+        listeners,
+    })
 }
 
-async fn bind(address: Option<SocketAddr>) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
-    let Some(address) = address else { return Ok(None) };
+async fn bind(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
     let refuse = |source| StartError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(refuse)?;
     let bound = listener.local_addr().map_err(refuse)?;
@@ -325,11 +379,17 @@ async fn secured(
     };
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::info!(%peer, %error, "MQTT connection refused: TLS handshake failed"),
-        Err(_) => return tracing::info!(%peer, "MQTT connection refused: TLS handshake took too long"),
+        Ok(Err(error)) => {
+            return tracing::info!(%peer, %error, "MQTT connection refused: TLS handshake failed");
+        }
+        Err(_) => {
+            return tracing::info!(%peer, "MQTT connection refused: TLS handshake took too long");
+        }
     };
     let certificates: Option<&[CertificateDer<'_>]> = stream.get_ref().1.peer_certificates();
-    let name = certificates.and_then(|chain| chain.first()).and_then(|first| tls::common_name(first));
+    let name = certificates
+        .and_then(|chain| chain.first())
+        .and_then(|first| tls::common_name(first));
     let Some(name) = name else {
         return tracing::info!(%peer, "MQTT connection refused: the certificate has no common name");
     };

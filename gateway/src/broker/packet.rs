@@ -31,10 +31,14 @@ pub struct Frame {
 /// The first packet in `bytes`; `None` if it is not all there yet.
 #[inline]
 pub fn frame(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<Frame>, Violation> {
-    let Some(&first) = bytes.first() else { return Ok(None) };
+    let Some(&first) = bytes.first() else {
+        return Ok(None);
+    };
     let mut length = 0usize;
     for i in 0..4 {
-        let Some(&byte) = bytes.get(1 + i) else { return Ok(None) };
+        let Some(&byte) = bytes.get(1 + i) else {
+            return Ok(None);
+        };
         length |= usize::from(byte & 0x7f) << (7 * i);
         if byte < 0x80 {
             if length > packet_bytes_max {
@@ -71,7 +75,9 @@ pub fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, 
     if qos > 1 {
         return Err(Violation("QoS 2 is not supported; use QoS 0 or 1"));
     }
-    let length = usize::from(u16::from_be_bytes(body.get(..2).ok_or(cut)?.try_into().expect("two bytes")));
+    let length = usize::from(u16::from_be_bytes(
+        body.get(..2).ok_or(cut)?.try_into().expect("two bytes"),
+    ));
     let topic = body.get(2..2 + length).ok_or(cut)?;
     let mut rest = &body[2 + length..];
     let mut id = 0;
@@ -87,7 +93,13 @@ pub fn publish(first: u8, body: &[u8], version: Version) -> Result<Publish<'_>, 
         reader.skip_properties()?;
         rest = reader.0;
     }
-    Ok(Publish { topic, payload: rest, qos, is_retained: first & 1 == 1, id })
+    Ok(Publish {
+        topic,
+        payload: rest,
+        qos,
+        is_retained: first & 1 == 1,
+        id,
+    })
 }
 
 /// A CONNECT.
@@ -137,15 +149,39 @@ pub fn connect(body: &[u8]) -> Result<Option<Connect>, Violation> {
         if version == Version::V5 {
             reader.skip_properties()?;
         }
-        will = Some((reader.text()?.to_owned(), reader.bytes()?.to_vec(), flags & 0x20 != 0));
+        will = Some((
+            reader.text()?.to_owned(),
+            reader.bytes()?.to_vec(),
+            flags & 0x20 != 0,
+        ));
     }
-    let username = if flags & 0x80 != 0 { Some(reader.text()?.to_owned()) } else { None };
-    let password = if flags & 0x40 != 0 { Some(reader.bytes()?.to_vec()) } else { None };
-    Ok(Some(Connect { version, client_id, clean: flags & 2 != 0, keep_alive, will, username, password }))
+    let username = if flags & 0x80 != 0 {
+        Some(reader.text()?.to_owned())
+    } else {
+        None
+    };
+    let password = if flags & 0x40 != 0 {
+        Some(reader.bytes()?.to_vec())
+    } else {
+        None
+    };
+    Ok(Some(Connect {
+        version,
+        client_id,
+        clean: flags & 2 != 0,
+        keep_alive,
+        will,
+        username,
+        password,
+    }))
 }
 
 /// Reads a SUBSCRIBE (with options) or UNSUBSCRIBE (without): packet id and filters.
-pub fn filters(body: &[u8], version: Version, has_options: bool) -> Result<(u16, Vec<String>), Violation> {
+pub fn filters(
+    body: &[u8],
+    version: Version,
+    has_options: bool,
+) -> Result<(u16, Vec<String>), Violation> {
     let mut reader = Reader(body);
     let id = reader.short()?;
     if id == 0 {
@@ -184,7 +220,9 @@ impl<'a> Reader<'a> {
     }
 
     fn short(&mut self) -> Result<u16, Violation> {
-        Ok(u16::from_be_bytes(self.take(2)?.try_into().expect("two bytes")))
+        Ok(u16::from_be_bytes(
+            self.take(2)?.try_into().expect("two bytes"),
+        ))
     }
 
     fn bytes(&mut self) -> Result<&'a [u8], Violation> {
@@ -224,7 +262,12 @@ pub enum ConnectAnswer {
 }
 
 /// Writes a CONNACK.
-pub fn put_connack(to: &mut Vec<u8>, version: Version, answer: ConnectAnswer, packet_bytes_max: usize) {
+pub fn put_connack(
+    to: &mut Vec<u8>,
+    version: Version,
+    answer: ConnectAnswer,
+    packet_bytes_max: usize,
+) {
     use ConnectAnswer as A;
     let code = match (version, answer) {
         (_, A::Accepted) => 0,
@@ -239,7 +282,9 @@ pub fn put_connack(to: &mut Vec<u8>, version: Version, answer: ConnectAnswer, pa
         Version::V3 => to.extend_from_slice(&[0x20, 2, 0, code]),
         Version::V5 => {
             // Maximum QoS 1; largest packet; no subscription ids; no shared subscriptions.
-            let size = u32::try_from(packet_bytes_max).unwrap_or(u32::MAX).to_be_bytes();
+            let size = u32::try_from(packet_bytes_max)
+                .unwrap_or(u32::MAX)
+                .to_be_bytes();
             to.extend_from_slice(&[0x20, 14, 0, code, 11, 0x24, 1, 0x27]);
             to.extend_from_slice(&size);
             to.extend_from_slice(&[0x29, 0, 0x2a, 0]);
@@ -265,7 +310,11 @@ pub fn put_suback(to: &mut Vec<u8>, version: Version, id: u16, codes: &[u8]) {
     }
     match version {
         Version::V5 => to.extend_from_slice(codes),
-        Version::V3 => to.extend(codes.iter().map(|code| if *code >= 0x80 { 0x80 } else { *code })),
+        Version::V3 => to.extend(
+            codes
+                .iter()
+                .map(|code| if *code >= 0x80 { 0x80 } else { *code }),
+        ),
     }
 }
 
@@ -283,7 +332,13 @@ pub fn put_unsuback(to: &mut Vec<u8>, version: Version, id: u16, count: usize) {
 }
 
 /// Writes a PUBLISH at QoS 0.
-pub fn put_publish(to: &mut Vec<u8>, version: Version, topic: &[u8], payload: &[u8], is_retained: bool) {
+pub fn put_publish(
+    to: &mut Vec<u8>,
+    version: Version,
+    topic: &[u8],
+    payload: &[u8],
+    is_retained: bool,
+) {
     let properties = usize::from(version == Version::V5);
     to.push(0x30 | u8::from(is_retained));
     put_length(to, 2 + topic.len() + properties + payload.len());
@@ -323,7 +378,10 @@ mod tests {
         }
         let frame = frame(&bytes, 1000).unwrap().unwrap();
         let read = publish(frame.first, &bytes[frame.start..frame.end], Version::V3).unwrap();
-        assert_eq!((read.topic, read.payload, read.qos, read.id), (&b"a/b"[..], &[7u8; 300][..], 0, 0));
+        assert_eq!(
+            (read.topic, read.payload, read.qos, read.id),
+            (&b"a/b"[..], &[7u8; 300][..], 0, 0)
+        );
         assert!(super::frame(&bytes, 200).is_err());
     }
 
@@ -333,7 +391,9 @@ mod tests {
         for _ in 0..20_000 {
             let bytes: Vec<u8> = (0..24)
                 .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     (state >> 40) as u8
                 })
                 .collect();

@@ -47,10 +47,21 @@ impl Registry {
                         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
                         let (here, gone) = watch::channel(());
                         let kick = Arc::new(Notify::new());
-                        let entry = Entry { number, name: name.to_owned(), kick: kick.clone(), gone };
+                        let entry = Entry {
+                            number,
+                            name: name.to_owned(),
+                            kick: kick.clone(),
+                            gone,
+                        };
                         entries.insert(client.to_owned(), entry);
                         let (entries, client) = (self.entries.clone(), client.to_owned());
-                        return Some(Place { entries, client, number, kick, _here: here });
+                        return Some(Place {
+                            entries,
+                            client,
+                            number,
+                            kick,
+                            _here: here,
+                        });
                     }
                 }
             };
@@ -60,7 +71,10 @@ impl Registry {
 
     /// How many clients are connected.
     pub fn count(&self) -> usize {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -79,7 +93,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.get(&self.client).is_some_and(|entry| entry.number == self.number) {
+        if entries
+            .get(&self.client)
+            .is_some_and(|entry| entry.number == self.number)
+        {
             entries.remove(&self.client);
         }
     }

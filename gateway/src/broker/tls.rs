@@ -52,15 +52,20 @@ pub fn server_config(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, TlsE
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates("the client authority", &files.client_ca)?);
     if roots.is_empty() {
-        return Err(TlsError::Empty { path: files.client_ca.clone() });
+        return Err(TlsError::Empty {
+            path: files.client_ca.clone(),
+        });
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(TlsError::Verifier)?;
     let chain = certificates("the certificate", &files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|source| TlsError::File { what: "the private key", path: files.key.clone(), source })?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::File {
+        what: "the private key",
+        path: files.key.clone(),
+        source,
+    })?;
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Config)?
@@ -71,8 +76,15 @@ pub fn server_config(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, TlsE
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrap = |source| TlsError::File { what, path: path.to_owned(), source };
-    CertificateDer::pem_file_iter(path).map_err(wrap)?.collect::<Result<_, _>>().map_err(wrap)
+    let wrap = |source| TlsError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    };
+    CertificateDer::pem_file_iter(path)
+        .map_err(wrap)?
+        .collect::<Result<_, _>>()
+        .map_err(wrap)
 }
 
 /// The subject's common name of a certificate (X.509, DER). The certificate was verified by rustls before.
@@ -113,7 +125,12 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0..=0x7f => (usize::from(first), rest),
         0x81..=0x83 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (digits.iter().fold(0usize, |n, digit| n << 8 | usize::from(*digit)), rest)
+            (
+                digits
+                    .iter()
+                    .fold(0usize, |n, digit| n << 8 | usize::from(*digit)),
+                rest,
+            )
         }
         _ => return None,
     };
@@ -128,8 +145,12 @@ mod tests {
     #[test]
     fn the_common_name_is_found_and_garbage_is_not_a_name() {
         let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "平卫-a1");
-        params.distinguished_name.push(rcgen::DnType::OrganizationName, "x".repeat(200));
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "平卫-a1");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, "x".repeat(200));
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         assert_eq!(common_name(certificate.der()).as_deref(), Some("平卫-a1"));

@@ -104,8 +104,14 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let end = self.at.checked_add(length).ok_or(Malformed("a length overflows"))?;
-        let taken = self.bytes.get(self.at..end).ok_or(Malformed("a field is cut off"))?;
+        let end = self
+            .at
+            .checked_add(length)
+            .ok_or(Malformed("a length overflows"))?;
+        let taken = self
+            .bytes
+            .get(self.at..end)
+            .ok_or(Malformed("a field is cut off"))?;
         self.at = end;
         Ok(taken)
     }
@@ -121,7 +127,8 @@ impl<'a> Cursor<'a> {
             0 => Field::Varint(self.varint()?),
             1 => Field::Fixed64(self.take(8)?.try_into().expect("eight bytes")),
             2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Malformed("a length overflows"))?;
+                let length =
+                    usize::try_from(self.varint()?).map_err(|_| Malformed("a length overflows"))?;
                 Field::Bytes(self.take(length)?)
             }
             5 => Field::Fixed32(self.take(4)?.try_into().expect("four bytes")),
@@ -133,7 +140,10 @@ impl<'a> Cursor<'a> {
 
 /// The head of `payload`; also checks that its fields hang together.
 pub fn head(payload: &[u8]) -> Result<Head<'_>, Malformed> {
-    let mut cursor = Cursor { bytes: payload, at: 0 };
+    let mut cursor = Cursor {
+        bytes: payload,
+        at: 0,
+    };
     let mut head = Head::default();
     while let Some((number, field)) = cursor.field()? {
         match (number, field) {
@@ -150,7 +160,10 @@ pub fn head(payload: &[u8]) -> Result<Head<'_>, Malformed> {
 
 /// The metrics of `payload`, in order.
 pub fn metrics(payload: &[u8]) -> Metrics<'_> {
-    Metrics(Cursor { bytes: payload, at: 0 })
+    Metrics(Cursor {
+        bytes: payload,
+        at: 0,
+    })
 }
 
 /// Iterator of [`metrics`].
@@ -222,7 +235,10 @@ pub fn property<'a>(set: &'a [u8], key: &str) -> Option<Value<'a>> {
         }
     }
     let value = *found.get(wanted.filter(|at| *at < values)?)?;
-    let mut cursor = Cursor { bytes: value, at: 0 };
+    let mut cursor = Cursor {
+        bytes: value,
+        at: 0,
+    };
     while let Ok(Some((number, field))) = cursor.field() {
         match (number, field) {
             (3, Field::Varint(n)) => return Some(Value::Int(n as u32)),
@@ -321,10 +337,19 @@ mod tests {
         let now = Timestamp::from_millis(1_795_000_000_000);
         let payload = Payload::decode(&receipt_command(now, "流-1", 300)[..]).unwrap();
         assert_eq!(payload.timestamp, Some(1_795_000_000_000));
-        assert_eq!(payload.metrics[0].value, Some(metric::Value::StringValue("流-1".into())));
-        assert_eq!(payload.metrics[1].value, Some(metric::Value::LongValue(300)));
+        assert_eq!(
+            payload.metrics[0].value,
+            Some(metric::Value::StringValue("流-1".into()))
+        );
+        assert_eq!(
+            payload.metrics[1].value,
+            Some(metric::Value::LongValue(300))
+        );
         let payload = Payload::decode(&rebirth_request(now)[..]).unwrap();
-        assert_eq!(payload.metrics[0].value, Some(metric::Value::BooleanValue(true)));
+        assert_eq!(
+            payload.metrics[0].value,
+            Some(metric::Value::BooleanValue(true))
+        );
     }
 
     #[test]
@@ -353,7 +378,10 @@ mod tests {
         };
         let bytes = payload.encode_to_vec();
         let read = head(&bytes).unwrap();
-        assert_eq!((read.timestamp, read.seq, read.metrics), (Some(9), Some(255), 2));
+        assert_eq!(
+            (read.timestamp, read.seq, read.metrics),
+            (Some(9), Some(255), 2)
+        );
         let all: Vec<_> = metrics(&bytes).map(|m| m.unwrap()).collect();
         assert_eq!(all[0].name, Some("温度".as_bytes()));
         assert_eq!((all[0].alias, all[0].is_historical), (Some(300), true));

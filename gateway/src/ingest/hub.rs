@@ -33,7 +33,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { metrics_max: 5_000, json: vec![JsonPattern::default()] }
+        Self {
+            metrics_max: 5_000,
+            json: vec![JsonPattern::default()],
+        }
     }
 }
 
@@ -68,7 +71,13 @@ impl Config {
         let mut patterns = Vec::new();
         for (i, pattern) in self.json.into_iter().enumerate() {
             let place = format!("ingest.json[{i}]");
-            let count = |word: &str| pattern.topic.split('/').filter(|level| *level == word).count();
+            let count = |word: &str| {
+                pattern
+                    .topic
+                    .split('/')
+                    .filter(|level| *level == word)
+                    .count()
+            };
             if count("{site}") != 1 || count("{device}") != 1 {
                 problems.add(
                     format!("{place}.topic"),
@@ -90,11 +99,17 @@ impl Config {
                 (!key.contains(['/', '~', '"', '\\'])).then(|| key.as_bytes().to_vec())
             };
             let is_ms = pattern.time_unit == TimeUnit::Milliseconds;
-            let keys = plain(&pattern.time).zip(plain(&pattern.values)).filter(|_| is_ms);
+            let keys = plain(&pattern.time)
+                .zip(plain(&pattern.values))
+                .filter(|_| is_ms);
             patterns.push(Pattern {
                 levels: pattern.topic.split('/').map(str::to_owned).collect(),
                 keys,
-                shape: Shape { time: pattern.time, values: pattern.values, time_unit: pattern.time_unit },
+                shape: Shape {
+                    time: pattern.time,
+                    values: pattern.values,
+                    time_unit: pattern.time_unit,
+                },
             });
         }
         if self.metrics_max == 0 || self.metrics_max > usize::from(u16::MAX) {
@@ -104,7 +119,10 @@ impl Config {
                 "leave it out for 5000",
             );
         }
-        Resolved { metrics_max: self.metrics_max, patterns }
+        Resolved {
+            metrics_max: self.metrics_max,
+            patterns,
+        }
     }
 }
 
@@ -145,8 +163,17 @@ impl Resolved {
 
     /// MQTT filters that cover the JSON patterns, for an external broker.
     pub fn filters(&self) -> Vec<String> {
-        let level = |l: &String| if l.starts_with('{') { "+".to_owned() } else { l.clone() };
-        self.patterns.iter().map(|p| p.levels.iter().map(level).collect::<Vec<_>>().join("/")).collect()
+        let level = |l: &String| {
+            if l.starts_with('{') {
+                "+".to_owned()
+            } else {
+                l.clone()
+            }
+        };
+        self.patterns
+            .iter()
+            .map(|p| p.levels.iter().map(level).collect::<Vec<_>>().join("/"))
+            .collect()
     }
 }
 
@@ -185,7 +212,9 @@ struct Inner {
 
 impl fmt::Debug for Ingest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ingest").field("points", &self.0.dictionary.len()).finish_non_exhaustive()
+        f.debug_struct("Ingest")
+            .field("points", &self.0.dictionary.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -201,22 +230,34 @@ impl Ingest {
         metrics: Arc<Metrics>,
         config: Resolved,
     ) -> Result<Ingest, OpenError> {
-        let damaged = |key: &str, what: String| OpenError::Damaged { key: key.to_owned(), what };
+        let damaged = |key: &str, what: String| OpenError::Damaged {
+            key: key.to_owned(),
+            what,
+        };
         for (key, value) in journal.notes("point/").map_err(OpenError::Notes)? {
-            let point: Point = serde_json::from_slice(&value).map_err(|e| damaged(&key, e.to_string()))?;
+            let point: Point =
+                serde_json::from_slice(&value).map_err(|e| damaged(&key, e.to_string()))?;
             let (number, _) = dictionary.intern(point);
             if key != format!("point/{:08x}", number.0) {
-                return Err(damaged(&key, format!("it should be number {:08x}", number.0)));
+                return Err(damaged(
+                    &key,
+                    format!("it should be number {:08x}", number.0),
+                ));
             }
         }
         let mut streams: HashMap<String, Vec<(String, Ranges)>> = HashMap::new();
         for (key, value) in journal.notes("stream/").map_err(OpenError::Notes)? {
-            let name = key.strip_prefix("stream/").and_then(|rest| rest.split_once('/'));
+            let name = key
+                .strip_prefix("stream/")
+                .and_then(|rest| rest.split_once('/'));
             let ranges = std::str::from_utf8(&value).ok().and_then(Ranges::from_text);
             let (Some((agent, stream)), Some(ranges)) = (name, ranges) else {
                 return Err(damaged(&key, "it is not a list of ranges".into()));
             };
-            streams.entry(agent.to_owned()).or_default().push((stream.to_owned(), ranges));
+            streams
+                .entry(agent.to_owned())
+                .or_default()
+                .push((stream.to_owned(), ranges));
         }
         Ok(Ingest(Arc::new(Inner {
             journal,
@@ -278,7 +319,12 @@ impl Ingest {
                 let now = Timestamp::now();
                 let mut encoder = Encoder::default();
                 encoder.tick(now);
-                let staged = Staged { at_ms: now.as_millis(), count: 0, body: encoder.finish().0, notes: Vec::new() };
+                let staged = Staged {
+                    at_ms: now.as_millis(),
+                    count: 0,
+                    body: encoder.finish().0,
+                    notes: Vec::new(),
+                };
                 match self.0.journal.append(staged).await {
                     Ok(_) => {}
                     Err(journal::AppendError::Closed) => return,
@@ -297,17 +343,27 @@ impl Ingest {
         &self.0.metrics
     }
 
-    pub(crate) fn refuse(&self, at: Timestamp, topic: &str, reason: Reason, what: impl FnOnce() -> String) {
+    pub(crate) fn refuse(
+        &self,
+        at: Timestamp,
+        topic: &str,
+        reason: Reason,
+        what: impl FnOnce() -> String,
+    ) {
         self.0.metrics.ingest_refused_total.inc();
         self.0.refused.add(at, topic, reason, what);
     }
 
     pub(super) fn node(&self, site: &SiteId, agent: &AgentId) -> SharedNode {
         let mut nodes = lock(&self.0.nodes);
-        let node = nodes.entry((site.clone(), agent.clone())).or_insert_with(|| {
-            let streams = lock(&self.0.streams).remove(agent.as_str()).unwrap_or_default();
-            Arc::new(Mutex::new(Node::new(site.clone(), agent.clone(), streams)))
-        });
+        let node = nodes
+            .entry((site.clone(), agent.clone()))
+            .or_insert_with(|| {
+                let streams = lock(&self.0.streams)
+                    .remove(agent.as_str())
+                    .unwrap_or_default();
+                Arc::new(Mutex::new(Node::new(site.clone(), agent.clone(), streams)))
+            });
         node.clone()
     }
 
@@ -318,7 +374,9 @@ impl Ingest {
         let (key, is_new) = self.0.dictionary.intern(point);
         if is_new {
             unwritten.insert(key.0, json);
-            self.0.unwritten_count.store(unwritten.len(), Ordering::Release);
+            self.0
+                .unwritten_count
+                .store(unwritten.len(), Ordering::Release);
         }
         key
     }
@@ -328,7 +386,10 @@ impl Ingest {
         if self.0.unwritten_count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
-        lock(&self.0.unwritten).iter().map(|(key, json)| (*key, json.clone())).collect()
+        lock(&self.0.unwritten)
+            .iter()
+            .map(|(key, json)| (*key, json.clone()))
+            .collect()
     }
 
     pub(super) fn written(&self, points: &[(u32, Vec<u8>)]) {
@@ -341,6 +402,8 @@ impl Ingest {
                 unwritten.remove(key);
             }
         }
-        self.0.unwritten_count.store(unwritten.len(), Ordering::Release);
+        self.0
+            .unwritten_count
+            .store(unwritten.len(), Ordering::Release);
     }
 }

@@ -5,9 +5,9 @@
 //! and counted). At most one batch of an inlet is on its way at a time, so a failed one leaves no false claim.
 
 use super::decode;
+use super::dictionary::{Point, PointKey};
 use super::hub::{Ingest, SharedNode};
 use super::json::{self, Value};
-use super::dictionary::{Point, PointKey};
 use super::record::{DataHead, Encoder, Sample, Session};
 use super::refused::Reason;
 use super::session::{self, Fault, Numbers, Taken, check_time};
@@ -78,7 +78,11 @@ struct JsonRoute {
 
 #[derive(Debug)]
 enum Target {
-    Sparkplug { node: SharedNode, kind: topic::Kind, device: Option<usize> },
+    Sparkplug {
+        node: SharedNode,
+        kind: topic::Kind,
+        device: Option<usize>,
+    },
     Json(Box<JsonRoute>),
     NotOurs,
 }
@@ -132,7 +136,11 @@ impl Inlet {
     pub fn route(&mut self, topic: &[u8]) -> usize {
         // Senders go through their devices in turn: this one again, or the one after it.
         for guess in [self.last + 1, self.last, 0] {
-            if self.routes.get(guess).is_some_and(|route| *route.topic == *topic) {
+            if self
+                .routes
+                .get(guess)
+                .is_some_and(|route| *route.topic == *topic)
+            {
                 self.last = guess;
                 return guess;
             }
@@ -163,13 +171,18 @@ impl Inlet {
         }
         let target = self.target(topic);
         let place = self.routes.len();
-        self.routes.push(Route { topic: topic.into(), target });
+        self.routes.push(Route {
+            topic: topic.into(),
+            target,
+        });
         self.by_topic.insert(topic.into(), place);
         place
     }
 
     fn target(&self, name: &[u8]) -> Target {
-        let Ok(text) = std::str::from_utf8(name) else { return Target::NotOurs };
+        let Ok(text) = std::str::from_utf8(name) else {
+            return Target::NotOurs;
+        };
         if let Ok(parsed) = topic::Topic::parse(text) {
             use topic::Kind as K;
             if matches!(parsed.kind, K::NodeCommand | K::DeviceCommand) {
@@ -183,12 +196,19 @@ impl Inlet {
                 },
                 None => None,
             };
-            return Target::Sparkplug { node, kind: parsed.kind, device };
+            return Target::Sparkplug {
+                node,
+                kind: parsed.kind,
+                device,
+            };
         }
         match self.ingest.config().pattern(text) {
-            Some((pattern, site, device)) => {
-                Target::Json(Box::new(JsonRoute { site, device, pattern, names: Vec::new() }))
-            }
+            Some((pattern, site, device)) => Target::Json(Box::new(JsonRoute {
+                site,
+                device,
+                pattern,
+                names: Vec::new(),
+            })),
             None => Target::NotOurs,
         }
     }
@@ -212,7 +232,9 @@ impl Inlet {
     }
 
     fn sparkplug(&mut self, place: usize, payload: &[u8], now: Timestamp) {
-        let Target::Sparkplug { node, kind, device } = &self.routes[place].target else { return };
+        let Target::Sparkplug { node, kind, device } = &self.routes[place].target else {
+            return;
+        };
         let (node, kind, device) = (node.clone(), *kind, *device);
         let read = decode::head(payload).and_then(|head| match (head.uuid, head.body) {
             (Some(b"SPBV1.0_COMPRESSED"), Some(body)) => {
@@ -220,7 +242,13 @@ impl Inlet {
                 let mut inner = decode::head(&inflated)?;
                 inner.seq = head.seq.or(inner.seq);
                 let (seq, timestamp) = (inner.seq, inner.timestamp.or(head.timestamp));
-                let head = decode::Head { seq, timestamp, uuid: None, body: None, metrics: inner.metrics };
+                let head = decode::Head {
+                    seq,
+                    timestamp,
+                    uuid: None,
+                    body: None,
+                    metrics: inner.metrics,
+                };
                 self.message(&node, kind, device, &head, &inflated, now)
             }
             _ => self.message(&node, kind, device, &head, payload, now),
@@ -242,18 +270,30 @@ impl Inlet {
     ) -> Result<(), decode::Malformed> {
         use topic::Kind as K;
         if head.metrics > self.ingest.config().metrics_max {
-            self.faults.push((Reason::Oversized, format!("{} metrics in one message", head.metrics)));
+            self.faults.push((
+                Reason::Oversized,
+                format!("{} metrics in one message", head.metrics),
+            ));
             return Ok(());
         }
         self.samples.clear();
         let mut node = lock(shared);
         match kind {
             K::NodeData | K::DeviceData => {
-                let (taken, needs_rebirth) =
-                    node.data(device, head, payload, now, &mut self.samples, &mut self.faults)?;
+                let (taken, needs_rebirth) = node.data(
+                    device,
+                    head,
+                    payload,
+                    now,
+                    &mut self.samples,
+                    &mut self.faults,
+                )?;
                 if needs_rebirth && node.may_ask_rebirth(now) {
                     let topic = format!("spBv1.0/{}/NCMD/{}", node.site, node.agent);
-                    self.commands.push(Command { topic, payload: decode::rebirth_request(now) });
+                    self.commands.push(Command {
+                        topic,
+                        payload: decode::rebirth_request(now),
+                    });
                 }
                 drop(node);
                 match taken {
@@ -273,9 +313,17 @@ impl Inlet {
             K::NodeBirth | K::DeviceBirth => {
                 let ingest = self.ingest.clone();
                 let mut intern = move |point| ingest.intern(point);
-                let birth =
-                    node.birth(device, head, payload, now, &mut intern, &mut self.samples, &mut self.faults)?;
-                self.encoder.session(&change(&node, &self.routes[self.last].topic, true, now));
+                let birth = node.birth(
+                    device,
+                    head,
+                    payload,
+                    now,
+                    &mut intern,
+                    &mut self.samples,
+                    &mut self.faults,
+                )?;
+                self.encoder
+                    .session(&change(&node, &self.routes[self.last].topic, true, now));
                 self.encoder.data(birth.head, &self.samples);
                 drop(node);
                 if let (K::NodeBirth, Some(stream)) = (kind, birth.stream) {
@@ -287,7 +335,8 @@ impl Inlet {
             }
             K::NodeDeath | K::DeviceDeath => {
                 if node.death(device, head, payload) {
-                    self.encoder.session(&change(&node, &self.routes[self.last].topic, false, now));
+                    self.encoder
+                        .session(&change(&node, &self.routes[self.last].topic, false, now));
                 }
             }
             K::NodeCommand | K::DeviceCommand => {}
@@ -296,8 +345,17 @@ impl Inlet {
     }
 
     fn json(&mut self, place: usize, payload: &[u8], now: Timestamp) {
-        let Self { routes, samples, ingest, faults, encoder, .. } = self;
-        let Target::Json(route) = &mut routes[place].target else { return };
+        let Self {
+            routes,
+            samples,
+            ingest,
+            faults,
+            encoder,
+            ..
+        } = self;
+        let Target::Json(route) = &mut routes[place].target else {
+            return;
+        };
         let pattern = &ingest.config().patterns[route.pattern];
         samples.clear();
         let mut at = 0;
@@ -318,19 +376,30 @@ impl Inlet {
         );
         let ms = match ms {
             Ok(ms) => ms,
-            Err(json::Fault::Malformed(what)) => return faults.push((Reason::Malformed, what.into())),
+            Err(json::Fault::Malformed(what)) => {
+                return faults.push((Reason::Malformed, what.into()));
+            }
             Err(json::Fault::NoTime) => {
                 return faults.push((Reason::NoTime, format!("no time at {}", pattern.shape.time)));
             }
         };
         if let Some(reason) = check_time(ms, now) {
-            return faults.push((reason, format!("the time is {}", Timestamp::from_millis(ms))));
+            return faults.push((
+                reason,
+                format!("the time is {}", Timestamp::from_millis(ms)),
+            ));
         }
         for sample in samples.iter_mut() {
             sample.at_ms = ms;
         }
         let edge_at = Timestamp::from_millis(ms);
-        let head = DataHead { is_historical: false, is_plain: true, received_at: now, edge_at, sequence: 0 };
+        let head = DataHead {
+            is_historical: false,
+            is_plain: true,
+            received_at: now,
+            edge_at,
+            sequence: 0,
+        };
         for part in samples.chunks(usize::from(u16::MAX)) {
             encoder.data(head, part);
         }
@@ -359,31 +428,62 @@ impl Inlet {
         let acks = std::mem::take(&mut self.acks);
         let touched = std::mem::take(&mut self.touched);
         if self.encoder.is_empty() {
-            let pending = Pending { acks, touched, points: Vec::new(), readings: 0 };
+            let pending = Pending {
+                acks,
+                touched,
+                points: Vec::new(),
+                readings: 0,
+            };
             return Next::Settle(self.settle(pending, now));
         }
         let encoder = std::mem::replace(&mut self.encoder, Encoder::with_capacity(BATCH_START));
         let (body, count) = encoder.finish();
         let points = self.ingest.unwritten();
-        let mut notes: Vec<(String, Vec<u8>)> =
-            points.iter().map(|(key, json)| (format!("point/{key:08x}"), json.clone())).collect();
+        let mut notes: Vec<(String, Vec<u8>)> = points
+            .iter()
+            .map(|(key, json)| (format!("point/{key:08x}"), json.clone()))
+            .collect();
         notes.extend(
-            touched.iter().filter(|t| !t.numbers.is_empty()).filter_map(|t| lock(&t.node).note(t.stream)),
+            touched
+                .iter()
+                .filter(|t| !t.numbers.is_empty())
+                .filter_map(|t| lock(&t.node).note(t.stream)),
         );
-        let staged = Staged { at_ms: now.as_millis(), count, body, notes };
-        Next::Append(staged, Pending { acks, touched, points, readings: count })
+        let staged = Staged {
+            at_ms: now.as_millis(),
+            count,
+            body,
+            notes,
+        };
+        Next::Append(
+            staged,
+            Pending {
+                acks,
+                touched,
+                points,
+                readings: count,
+            },
+        )
     }
 
     /// The batch is on disk.
     pub fn committed(&mut self, pending: Pending, now: Timestamp) -> Done {
         self.ingest.written(&pending.points);
-        self.ingest.metrics().ingest_readings_journaled_total.add(pending.readings);
+        self.ingest
+            .metrics()
+            .ingest_readings_journaled_total
+            .add(pending.readings);
         self.settle(pending, now)
     }
 
     fn settle(&mut self, pending: Pending, now: Timestamp) -> Done {
         let mut commands = Vec::new();
-        for Touched { node, stream, numbers } in pending.touched {
+        for Touched {
+            node,
+            stream,
+            numbers,
+        } in pending.touched
+        {
             let mut node = lock(&node);
             node.committed(stream, &numbers);
             if let Some((name, through)) = node.receipt(stream) {
@@ -393,7 +493,10 @@ impl Inlet {
                 });
             }
         }
-        Done { acks: pending.acks, commands }
+        Done {
+            acks: pending.acks,
+            commands,
+        }
     }
 
     /// The batch is not on disk. What was taken since is forgotten too; the caller must end the connection so
@@ -413,24 +516,46 @@ impl Inlet {
             let mut node = lock(&node);
             if node.lost() {
                 let (site, agent) = (node.site.clone(), node.agent.clone());
-                self.encoder.session(&Session { at: now, site, agent, device: None, is_online: false });
+                self.encoder.session(&Session {
+                    at: now,
+                    site,
+                    agent,
+                    device: None,
+                    is_online: false,
+                });
             }
         }
     }
 }
 
 fn change(node: &session::Node, topic: &[u8], is_online: bool, now: Timestamp) -> Session {
-    let device = std::str::from_utf8(topic).ok().and_then(|t| topic::Topic::parse(t).ok()).and_then(|t| t.device);
-    Session { at: now, site: node.site.clone(), agent: node.agent.clone(), device, is_online }
+    let device = std::str::from_utf8(topic)
+        .ok()
+        .and_then(|t| topic::Topic::parse(t).ok())
+        .and_then(|t| t.device);
+    Session {
+        at: now,
+        site: node.site.clone(),
+        agent: node.agent.clone(),
+        device,
+        is_online,
+    }
 }
 
 #[inline]
 fn touch(touched: &mut Vec<Touched>, node: &SharedNode, stream: usize, number: Option<u64>) {
-    let known = touched.iter_mut().rev().find(|t| t.stream == stream && Arc::ptr_eq(&t.node, node));
+    let known = touched
+        .iter_mut()
+        .rev()
+        .find(|t| t.stream == stream && Arc::ptr_eq(&t.node, node));
     let numbers = match known {
         Some(touched) => &mut touched.numbers,
         None => {
-            touched.push(Touched { node: node.clone(), stream, numbers: Vec::new() });
+            touched.push(Touched {
+                node: node.clone(),
+                stream,
+                numbers: Vec::new(),
+            });
             &mut touched.last_mut().expect("just pushed").numbers
         }
     };
@@ -461,7 +586,10 @@ fn take_json(
     };
     *at += 1;
     let Some(point) = key else {
-        return faults.push((Reason::BadName, format!("point {:?} is not allowed", String::from_utf8_lossy(name))));
+        return faults.push((
+            Reason::BadName,
+            format!("point {:?} is not allowed", String::from_utf8_lossy(name)),
+        ));
     };
     let (value, quality) = match value {
         Value::Number(value) if value.is_finite() => (value, Quality::Good),
@@ -471,10 +599,18 @@ fn take_json(
         }
         Value::Null => (f64::NAN, Quality::Missing(Absence::Unspecified)),
         Value::NotNumeric => {
-            return faults.push((Reason::NotNumeric, format!("{:?} is not a number", String::from_utf8_lossy(name))));
+            return faults.push((
+                Reason::NotNumeric,
+                format!("{:?} is not a number", String::from_utf8_lossy(name)),
+            ));
         }
     };
-    samples.push(Sample { point, at_ms: 0, value, quality });
+    samples.push(Sample {
+        point,
+        at_ms: 0,
+        value,
+        quality,
+    });
 }
 
 /// The name is not where it was last time: looks for it, moves it there, or makes a new point.
@@ -488,16 +624,19 @@ fn find_json(route: &mut JsonRoute, at: usize, name: &[u8], ingest: &Ingest) -> 
         }
         return key;
     }
-    let key = std::str::from_utf8(name).ok().and_then(|text| PointName::new(text).ok()).map(|name| {
-        ingest.intern(Point {
-            site: route.site.clone(),
-            agent: None,
-            device: route.device.clone(),
-            name,
-            unit: String::new(),
-            factor: String::new(),
-        })
-    });
+    let key = std::str::from_utf8(name)
+        .ok()
+        .and_then(|text| PointName::new(text).ok())
+        .map(|name| {
+            ingest.intern(Point {
+                site: route.site.clone(),
+                agent: None,
+                device: route.device.clone(),
+                name,
+                unit: String::new(),
+                factor: String::new(),
+            })
+        });
     if route.names.len() < NAMES_MAX {
         let at = at.min(route.names.len());
         route.names.insert(at, (name.into(), key));
@@ -508,12 +647,18 @@ fn find_json(route: &mut JsonRoute, at: usize, name: &[u8], ingest: &Ingest) -> 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, decode::Malformed> {
     let mut inflated = Vec::new();
     let read = if body.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::GzDecoder::new(body).take(INFLATED_MAX).read_to_end(&mut inflated)
+        flate2::read::GzDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
     } else {
-        flate2::read::ZlibDecoder::new(body).take(INFLATED_MAX).read_to_end(&mut inflated)
+        flate2::read::ZlibDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
     };
     match read {
         Ok(_) if (inflated.len() as u64) < INFLATED_MAX => Ok(inflated),
-        _ => Err(decode::Malformed("the compressed body cannot be inflated within its limit")),
+        _ => Err(decode::Malformed(
+            "the compressed body cannot be inflated within its limit",
+        )),
     }
 }

@@ -50,7 +50,11 @@ pub struct Shape {
 }
 
 /// Gives each name and value of `payload` to `each`, then returns the time in ms.
-pub fn read(payload: &[u8], shape: &Shape, mut each: impl FnMut(&[u8], Value)) -> Result<i64, Fault> {
+pub fn read(
+    payload: &[u8],
+    shape: &Shape,
+    mut each: impl FnMut(&[u8], Value),
+) -> Result<i64, Fault> {
     let root: serde_json::Value =
         serde_json::from_slice(payload).map_err(|_| Fault::Malformed("the payload is not JSON"))?;
     let time = root.pointer(&shape.time).ok_or(Fault::NoTime)?;
@@ -66,7 +70,9 @@ pub fn read(payload: &[u8], shape: &Shape, mut each: impl FnMut(&[u8], Value)) -
     let values = root
         .pointer(&shape.values)
         .and_then(|v| v.as_object())
-        .ok_or(Fault::Malformed("there is no object of values where the configuration says"))?;
+        .ok_or(Fault::Malformed(
+            "there is no object of values where the configuration says",
+        ))?;
     for (name, value) in values {
         let value = match value {
             serde_json::Value::Number(n) => n.as_f64().map_or(Value::NotNumeric, Value::Number),
@@ -83,8 +89,16 @@ pub fn read(payload: &[u8], shape: &Shape, mut each: impl FnMut(&[u8], Value)) -
 /// `None` if the payload is anything else, however valid: then ask [`read`]. `each` may then have been
 /// called; its effects must be undone.
 #[inline]
-pub fn scan(payload: &[u8], time: &[u8], values: &[u8], mut each: impl FnMut(&[u8], Value)) -> Option<i64> {
-    let mut scan = Scan { bytes: payload, at: 0 };
+pub fn scan(
+    payload: &[u8],
+    time: &[u8],
+    values: &[u8],
+    mut each: impl FnMut(&[u8], Value),
+) -> Option<i64> {
+    let mut scan = Scan {
+        bytes: payload,
+        at: 0,
+    };
     let (mut ms, mut seen_values) = (None, false);
     scan.expect(b'{')?;
     loop {
@@ -104,7 +118,9 @@ pub fn scan(payload: &[u8], time: &[u8], values: &[u8], mut each: impl FnMut(&[u
         }
     }
     scan.space();
-    (scan.at == payload.len() && seen_values).then_some(ms).flatten()
+    (scan.at == payload.len() && seen_values)
+        .then_some(ms)
+        .flatten()
 }
 
 struct Scan<'a> {
@@ -138,7 +154,9 @@ impl<'a> Scan<'a> {
     fn name(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
         let rest = self.bytes.get(self.at..)?;
-        let length = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)?;
+        let length = rest
+            .iter()
+            .position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)?;
         if rest[length] != b'"' {
             return None;
         }
@@ -209,7 +227,9 @@ impl<'a> Scan<'a> {
         let first = self.at;
         let (mut mantissa, mut digits) = (0u64, 0usize);
         while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at) {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            mantissa = mantissa
+                .wrapping_mul(10)
+                .wrapping_add(u64::from(digit - b'0'));
             digits += 1;
             self.at += 1;
         }
@@ -221,7 +241,9 @@ impl<'a> Scan<'a> {
             self.at += 1;
             let point = self.at;
             while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at) {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+                mantissa = mantissa
+                    .wrapping_mul(10)
+                    .wrapping_add(u64::from(digit - b'0'));
                 self.at += 1;
             }
             decimals = self.at - point;
@@ -237,18 +259,27 @@ impl<'a> Scan<'a> {
         while let Some(b'0'..=b'9' | b'e' | b'E' | b'+' | b'-') = self.bytes.get(self.at) {
             self.at += 1;
         }
-        std::str::from_utf8(&self.bytes[start..self.at]).ok()?.parse().ok()
+        std::str::from_utf8(&self.bytes[start..self.at])
+            .ok()?
+            .parse()
+            .ok()
     }
 }
 
-const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+const POWERS: [f64; 16] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn shape() -> Shape {
-        Shape { time: "/ts".into(), values: "/v".into(), time_unit: TimeUnit::Milliseconds }
+        Shape {
+            time: "/ts".into(),
+            values: "/v".into(),
+            time_unit: TimeUnit::Milliseconds,
+        }
     }
 
     fn slow(payload: &str) -> Result<(i64, Vec<(String, Value)>), Fault> {
@@ -292,11 +323,20 @@ mod tests {
             assert_eq!(fast(payload), None, "{payload}");
             assert!(slow(payload).is_ok(), "{payload}");
         }
-        for payload in ["", "{", r#"{"ts":1,"v":{"a":01}}"#, r#"{"ts":1,"v":{"a":1.}}"#, r#"{"ts":1,"v":{"a":1}}x"#] {
+        for payload in [
+            "",
+            "{",
+            r#"{"ts":1,"v":{"a":01}}"#,
+            r#"{"ts":1,"v":{"a":1.}}"#,
+            r#"{"ts":1,"v":{"a":1}}x"#,
+        ] {
             assert_eq!(fast(payload), None, "{payload}");
             assert!(slow(payload).is_err(), "{payload}");
         }
         assert_eq!(slow(r#"{"v":{"a":1}}"#), Err(Fault::NoTime));
-        assert!(matches!(slow(r#"{"ts":1,"v":3}"#), Err(Fault::Malformed(_))));
+        assert!(matches!(
+            slow(r#"{"ts":1,"v":3}"#),
+            Err(Fault::Malformed(_))
+        ));
     }
 }

@@ -35,8 +35,12 @@ impl Ranges {
         if from > to {
             return true;
         }
-        let first = self.0.partition_point(|&(_, end)| end.saturating_add(1) < from);
-        let last = self.0.partition_point(|&(start, _)| start <= to.saturating_add(1));
+        let first = self
+            .0
+            .partition_point(|&(_, end)| end.saturating_add(1) < from);
+        let last = self
+            .0
+            .partition_point(|&(start, _)| start <= to.saturating_add(1));
         if first == last {
             if self.0.len() >= RANGES_MAX {
                 return false;
@@ -59,7 +63,11 @@ impl Ranges {
 
     /// As text for the journal's notes: `1-300,302-310`.
     pub fn to_text(&self) -> String {
-        let parts: Vec<String> = self.0.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|(from, to)| format!("{from}-{to}"))
+            .collect();
         parts.join(",")
     }
 
@@ -85,7 +93,9 @@ mod tests {
         for _ in 0..200 {
             let (mut ranges, mut model) = (Ranges::default(), BTreeSet::new());
             for _ in 0..60 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 let n = 1 + (state >> 33) % 40;
                 assert!(ranges.insert(n));
                 model.insert(n);

@@ -94,7 +94,10 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { body: Vec::with_capacity(bytes), readings: 0 }
+        Self {
+            body: Vec::with_capacity(bytes),
+            readings: 0,
+        }
     }
 
     /// Appends a data entry. `samples` of one message; an empty slice writes nothing.

@@ -70,7 +70,9 @@ impl Reason {
     /// What the person at the sender can do.
     pub fn fix(self) -> &'static str {
         match self {
-            Reason::Malformed => "send Sparkplug B protobuf on spBv1.0 topics and JSON on the configured JSON topics",
+            Reason::Malformed => {
+                "send Sparkplug B protobuf on spBv1.0 topics and JSON on the configured JSON topics"
+            }
             Reason::Oversized => "send smaller messages, or raise payload_bytes_max in [broker]",
             Reason::NoBirth => "send NBIRTH and DBIRTH after connecting; a rebirth was requested",
             Reason::UnknownMetric => "announce the metric in the birth; a rebirth was requested",
@@ -115,9 +117,18 @@ impl RefusedLog {
     /// Counts it, keeps it, and says it in the log at most once in ten seconds for each reason.
     pub fn add(&self, at: Timestamp, topic: &str, reason: Reason, what: impl FnOnce() -> String) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = Reason::ALL.iter().position(|r| *r == reason).expect("every reason is listed");
+        let slot = Reason::ALL
+            .iter()
+            .position(|r| *r == reason)
+            .expect("every reason is listed");
         inner.counts[slot] += 1;
-        let refused = Refused { at, topic: topic.to_owned(), reason, what: what(), fix: reason.fix() };
+        let refused = Refused {
+            at,
+            topic: topic.to_owned(),
+            reason,
+            what: what(),
+            fix: reason.fix(),
+        };
         let now = Instant::now();
         if inner.logged[slot].is_none_or(|last| now.duration_since(last) >= LOG_EVERY) {
             inner.logged[slot] = Some(now);

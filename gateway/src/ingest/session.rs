@@ -70,7 +70,11 @@ impl Table {
                 return *slot;
             }
         }
-        metric.name.and_then(|name| self.by_name.get(name)).copied().unwrap_or_default()
+        metric
+            .name
+            .and_then(|name| self.by_name.get(name))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn set(&mut self, metric: &Metric<'_>, slot: Slot) {
@@ -151,7 +155,11 @@ impl Node {
     pub fn new(site: SiteId, agent: AgentId, streams: Vec<(String, Ranges)>) -> Self {
         let streams = streams
             .into_iter()
-            .map(|(name, committed)| Stream { name, staged: committed.clone(), committed })
+            .map(|(name, committed)| Stream {
+                name,
+                staged: committed.clone(),
+                committed,
+            })
             .collect();
         Self {
             site,
@@ -185,7 +193,9 @@ impl Node {
 
     /// True if a rebirth should be asked for now; asking is remembered.
     pub fn may_ask_rebirth(&mut self, now: Timestamp) -> bool {
-        let may = self.asked_at.is_none_or(|at| now.since(at) >= REBIRTH_EVERY_MS || at > now);
+        let may = self
+            .asked_at
+            .is_none_or(|at| now.since(at) >= REBIRTH_EVERY_MS || at > now);
         if may {
             self.asked_at = Some(now);
         }
@@ -214,7 +224,10 @@ impl Node {
         samples: &mut Vec<Sample>,
         faults: &mut Vec<Fault>,
     ) -> Result<Birth, Malformed> {
-        let mut table = Table { is_online: true, ..Table::default() };
+        let mut table = Table {
+            is_online: true,
+            ..Table::default()
+        };
         let (mut stream, mut bd_seq, mut first) = (None, None, None);
         let device_id = match device {
             Some(at) => self.devices[at].0.clone(),
@@ -246,13 +259,18 @@ impl Node {
                     table.set(&metric, Slot::Ignored);
                     continue;
                 }
-                Some(control) if control.starts_with("Node Control/") || control.starts_with("Device Control/") => {
+                Some(control)
+                    if control.starts_with("Node Control/")
+                        || control.starts_with("Device Control/") =>
+                {
                     table.set(&metric, Slot::Ignored);
                     continue;
                 }
                 _ => {}
             }
-            if !decode::is_numeric(metric.datatype) || matches!(metric.value, Value::Text(_) | Value::Other) {
+            if !decode::is_numeric(metric.datatype)
+                || matches!(metric.value, Value::Text(_) | Value::Other)
+            {
                 table.set(&metric, Slot::Ignored);
                 continue;
             }
@@ -264,7 +282,10 @@ impl Node {
                     continue;
                 }
                 None => {
-                    faults.push((Reason::BadName, "a metric of a birth has no readable name".into()));
+                    faults.push((
+                        Reason::BadName,
+                        "a metric of a birth has no readable name".into(),
+                    ));
                     table.set(&metric, Slot::Ignored);
                     continue;
                 }
@@ -277,20 +298,34 @@ impl Node {
                 unit: text_property(&metric, "engUnit"),
                 factor: text_property(&metric, "factor"),
             });
-            let slot = Slot::Point { key, datatype: metric.datatype };
+            let slot = Slot::Point {
+                key,
+                datatype: metric.datatype,
+            };
             table.set(&metric, slot);
             is_historical |= metric.is_historical;
             // A birth may announce a metric it has no value for yet; that is not an absence to journal.
             let has_value = metric.value != Value::None && !metric.is_null;
             if let Some(at_ms) = metric.timestamp.or(head.timestamp).filter(|_| has_value) {
-                sample(&metric, key, metric.datatype, at_ms as i64, now, samples, faults);
+                sample(
+                    &metric,
+                    key,
+                    metric.datatype,
+                    at_ms as i64,
+                    now,
+                    samples,
+                    faults,
+                );
             }
         }
         match device {
             Some(at) => {
                 self.devices[at].1 = table;
                 if !self.follow_seq(head) {
-                    faults.push((Reason::NoBirth, "a message was lost before this device birth".into()));
+                    faults.push((
+                        Reason::NoBirth,
+                        "a message was lost before this device birth".into(),
+                    ));
                 }
             }
             None => {
@@ -327,7 +362,11 @@ impl Node {
         let at = match self.streams.iter().position(|s| s.name == name) {
             Some(at) => at,
             None => {
-                let stream = Stream { name, committed: Ranges::default(), staged: Ranges::default() };
+                let stream = Stream {
+                    name,
+                    committed: Ranges::default(),
+                    staged: Ranges::default(),
+                };
                 if self.streams.len() < STREAMS_MAX {
                     self.streams.push(stream);
                     self.streams.len() - 1
@@ -378,8 +417,13 @@ impl Node {
                 Slot::Point { key, datatype } => {
                     is_historical |= metric.is_historical;
                     match metric.timestamp.or(head.timestamp) {
-                        Some(at_ms) => sample(&metric, key, datatype, at_ms as i64, now, samples, faults),
-                        None => faults.push((Reason::NoTime, "neither metric nor payload has a time".into())),
+                        Some(at_ms) => {
+                            sample(&metric, key, datatype, at_ms as i64, now, samples, faults)
+                        }
+                        None => faults.push((
+                            Reason::NoTime,
+                            "neither metric nor payload has a time".into(),
+                        )),
                     }
                 }
                 Slot::Sequence => sequence = whole(metric.value).unwrap_or(0),
@@ -396,7 +440,10 @@ impl Node {
         let mut numbered = None;
         if sequence > 0 {
             let Some(at) = self.stream else {
-                faults.push((Reason::NoBirth, "a numbered record came without OneDoor/Stream in the birth".into()));
+                faults.push((
+                    Reason::NoBirth,
+                    "a numbered record came without OneDoor/Stream in the birth".into(),
+                ));
                 return Ok((Taken::Refused, true));
             };
             if self.streams[at].staged.contains(sequence) {
@@ -409,7 +456,13 @@ impl Node {
             numbered = Some(at);
         }
         let edge_at = edge_time(head, now);
-        let head = DataHead { is_historical, is_plain: false, received_at: now, edge_at, sequence };
+        let head = DataHead {
+            is_historical,
+            is_plain: false,
+            received_at: now,
+            edge_at,
+            sequence,
+        };
         Ok((Taken::Journal { head, numbered }, needs_rebirth))
     }
 
@@ -441,7 +494,10 @@ impl Node {
     /// Key and value of the journal note that says what will have been received of a stream.
     pub fn note(&self, stream: usize) -> Option<(String, Vec<u8>)> {
         let stream = self.streams.get(stream)?;
-        Some((format!("stream/{}/{}", self.agent, stream.name), stream.staged.to_text().into_bytes()))
+        Some((
+            format!("stream/{}/{}", self.agent, stream.name),
+            stream.staged.to_text().into_bytes(),
+        ))
     }
 
     /// The numbers staged so far are on disk.
@@ -474,11 +530,16 @@ pub type Numbers = Vec<(u64, u64)>;
 pub const FIRST: &str = "OneDoor/First";
 
 fn sequence_metric() -> Metric<'static> {
-    Metric { alias: Some(receipt::SEQUENCE_ALIAS), name: Some(receipt::SEQUENCE.as_bytes()), ..Metric::default() }
+    Metric {
+        alias: Some(receipt::SEQUENCE_ALIAS),
+        name: Some(receipt::SEQUENCE.as_bytes()),
+        ..Metric::default()
+    }
 }
 
 fn edge_time(head: &Head<'_>, now: Timestamp) -> Timestamp {
-    head.timestamp.map_or(now, |ms| Timestamp::from_millis(ms as i64))
+    head.timestamp
+        .map_or(now, |ms| Timestamp::from_millis(ms as i64))
 }
 
 fn whole(value: Value<'_>) -> Option<u64> {
@@ -498,7 +559,10 @@ fn text_property(metric: &Metric<'_>, key: &str) -> String {
 
 fn unknown_metric(metric: &Metric<'_>) -> String {
     match (metric.name, metric.alias) {
-        (Some(name), _) => format!("metric {:?} is not in the birth", String::from_utf8_lossy(name)),
+        (Some(name), _) => format!(
+            "metric {:?} is not in the birth",
+            String::from_utf8_lossy(name)
+        ),
         (None, Some(alias)) => format!("metric with alias {alias} is not in the birth"),
         (None, None) => "a metric has neither name nor alias".into(),
     }
@@ -507,11 +571,16 @@ fn unknown_metric(metric: &Metric<'_>) -> String {
 /// The quality a metric's property says: our codes, and Sparkplug's 192, 500 and 0 with an explicit value.
 #[cold]
 fn stated_quality(set: &[u8]) -> Quality {
-    match property(set, "Quality").or_else(|| property(set, "quality")).and_then(whole) {
+    match property(set, "Quality")
+        .or_else(|| property(set, "quality"))
+        .and_then(whole)
+    {
         None | Some(192) => Quality::Good,
         Some(500) => Quality::Missing(Absence::Unspecified),
         Some(0) => Quality::Suspect(Doubt::Unspecified),
-        Some(code) => u8::try_from(code).map_or(Quality::Suspect(Doubt::Unspecified), Quality::from_code),
+        Some(code) => {
+            u8::try_from(code).map_or(Quality::Suspect(Doubt::Unspecified), Quality::from_code)
+        }
     }
 }
 
@@ -527,11 +596,18 @@ fn sample(
     faults: &mut Vec<Fault>,
 ) {
     if let Some(reason) = check_time(at_ms, now) {
-        faults.push((reason, format!("the time is {}", Timestamp::from_millis(at_ms))));
+        faults.push((
+            reason,
+            format!("the time is {}", Timestamp::from_millis(at_ms)),
+        ));
         return;
     }
     let stated = metric.properties.map_or(Quality::Good, stated_quality);
-    let datatype = if metric.datatype == 0 { datatype } else { metric.datatype };
+    let datatype = if metric.datatype == 0 {
+        datatype
+    } else {
+        metric.datatype
+    };
     let (value, quality) = match stated {
         Quality::Missing(absence) => (f64::NAN, Quality::Missing(absence)),
         _ if metric.is_null => (f64::NAN, Quality::Missing(Absence::Unspecified)),
@@ -541,12 +617,19 @@ fn sample(
                 faults.push((Reason::NotFinite, "the value is NaN or infinite".into()));
                 (f64::NAN, Quality::Missing(Absence::Unreadable))
             }
-            None if metric.value == Value::None => (f64::NAN, Quality::Missing(Absence::Unspecified)),
+            None if metric.value == Value::None => {
+                (f64::NAN, Quality::Missing(Absence::Unspecified))
+            }
             None => {
                 faults.push((Reason::NotNumeric, "the value is not a number".into()));
                 return;
             }
         },
     };
-    samples.push(Sample { point, at_ms, value, quality });
+    samples.push(Sample {
+        point,
+        at_ms,
+        value,
+        quality,
+    });
 }

@@ -83,10 +83,22 @@ impl Json {
                 let mut bytes = Vec::new();
                 let topic = format!("gw/{site}/d{device:03}/data");
                 let start = put_publish(&mut bytes, &topic, 1, payload.as_bytes());
-                Device { bytes, payload: start, last_ms: 0 }
+                Device {
+                    bytes,
+                    payload: start,
+                    last_ms: 0,
+                }
             })
             .collect();
-        Self { devices, turn: 0, values, time, id_back: 2, id: 0, random: Random::new(number) }
+        Self {
+            devices,
+            turn: 0,
+            values,
+            time,
+            id_back: 2,
+            id: 0,
+            random: Random::new(number),
+        }
     }
 }
 
@@ -195,7 +207,14 @@ fn named(name: &str, alias: Option<u64>, datatype: u64, value: &[u8]) -> Vec<u8>
 }
 
 impl Sparkplug {
-    pub fn new(site: &str, name: &str, run: &str, devices: usize, metrics: usize, number: usize) -> Self {
+    pub fn new(
+        site: &str,
+        name: &str,
+        run: &str,
+        devices: usize,
+        metrics: usize,
+        number: usize,
+    ) -> Self {
         let mut payload = vec![0x08];
         let payload_time = payload.len();
         payload.resize(payload.len() + TIME_WIDTH, 0);
@@ -225,7 +244,11 @@ impl Sparkplug {
                 let mut bytes = Vec::new();
                 let topic = format!("spBv1.0/{site}/DDATA/{name}/d{device:03}");
                 let start = put_publish(&mut bytes, &topic, 0, &payload);
-                Device { bytes, payload: start, last_ms: 0 }
+                Device {
+                    bytes,
+                    payload: start,
+                    last_ms: 0,
+                }
             })
             .collect();
         Self {
@@ -264,16 +287,27 @@ impl Template for Sparkplug {
         put_varint(&mut stream, self.stream.len() as u64);
         stream.extend_from_slice(self.stream.as_bytes());
         put_metric(&mut birth, &named("OneDoor/Stream", None, 12, &stream));
-        put_metric(&mut birth, &named("OneDoor/Sequence", Some(0), 8, &[0x38, 1]));
+        put_metric(
+            &mut birth,
+            &named("OneDoor/Sequence", Some(0), 8, &[0x38, 1]),
+        );
         put_publish(to, &format!("spBv1.0/{site}/NBIRTH/{name}"), 0, &birth);
         for device in 0..self.devices.len() {
             self.seq = self.seq.wrapping_add(1);
             let mut birth = begin(u64::from(self.seq));
             for metric in 0..self.metrics {
                 let name = format!("p{metric:02}");
-                put_metric(&mut birth, &named(&name, Some(metric as u64 + 1), 10, &[0x38, 1]));
+                put_metric(
+                    &mut birth,
+                    &named(&name, Some(metric as u64 + 1), 10, &[0x38, 1]),
+                );
             }
-            put_publish(to, &format!("spBv1.0/{site}/DBIRTH/{name}/d{device:03}"), 0, &birth);
+            put_publish(
+                to,
+                &format!("spBv1.0/{site}/DBIRTH/{name}/d{device:03}"),
+                0,
+                &birth,
+            );
         }
     }
 
@@ -288,7 +322,10 @@ impl Template for Sparkplug {
         let mut time = [0; TIME_WIDTH];
         patch_varint(&mut time, ms);
         body[self.payload_time..self.payload_time + TIME_WIDTH].copy_from_slice(&time);
-        patch_varint(&mut body[self.number_at..self.number_at + NUMBER_WIDTH], self.record);
+        patch_varint(
+            &mut body[self.number_at..self.number_at + NUMBER_WIDTH],
+            self.record,
+        );
         patch_varint(&mut body[self.seq_at..self.seq_at + 2], u64::from(self.seq));
         let mut over = 0;
         for (&time_at, &value_at) in self.times.iter().zip(&self.values) {
@@ -321,7 +358,10 @@ impl Template for Sparkplug {
 /// The number in the metric `OneDoor/Through` of a receipt.
 fn through(publish: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"OneDoor/Through";
-    let at = publish.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    let at = publish
+        .windows(NAME.len())
+        .position(|window| window == NAME)?
+        + NAME.len();
     // Data type, then the long value.
     let value = publish.get(at..)?.strip_prefix(&[0x20, 8, 0x58])?;
     let mut n = 0;

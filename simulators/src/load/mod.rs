@@ -117,7 +117,11 @@ struct Counts {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let report = measure(&args).await?;
     println!("{}", serde_json::to_string(&report)?);
-    anyhow::ensure!(report.agents_failed == 0, "{} agents lost their connection", report.agents_failed);
+    anyhow::ensure!(
+        report.agents_failed == 0,
+        "{} agents lost their connection",
+        report.agents_failed
+    );
     Ok(())
 }
 
@@ -146,10 +150,17 @@ pub async fn measure(args: &Args) -> anyhow::Result<Report> {
         }
     }
     let elapsed = begin.elapsed().as_secs_f64();
-    let (sent, confirmed) = (counts.sent.load(Ordering::Relaxed), counts.confirmed.load(Ordering::Relaxed));
+    let (sent, confirmed) = (
+        counts.sent.load(Ordering::Relaxed),
+        counts.confirmed.load(Ordering::Relaxed),
+    );
     let metrics = args.metrics as u64;
     Ok(Report {
-        mode: if args.mode == Mode::Json { "json" } else { "sparkplug" },
+        mode: if args.mode == Mode::Json {
+            "json"
+        } else {
+            "sparkplug"
+        },
         agents: args.agents,
         devices: args.devices,
         metrics: args.metrics,
@@ -168,7 +179,11 @@ pub async fn measure(args: &Args) -> anyhow::Result<Report> {
 
 /// Upper end of the power of two below which this share of confirmation times lies.
 fn quantile(counts: &Counts, share: f64) -> u64 {
-    let all: Vec<u64> = counts.times.iter().map(|n| n.load(Ordering::Relaxed)).collect();
+    let all: Vec<u64> = counts
+        .times
+        .iter()
+        .map(|n| n.load(Ordering::Relaxed))
+        .collect();
     let total: u64 = all.iter().sum();
     let mut run = 0;
     for (i, n) in all.iter().enumerate() {
@@ -181,21 +196,44 @@ fn quantile(counts: &Counts, share: f64) -> u64 {
 }
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// One agent: connects, announces, sends, and waits for the last confirmation. Gives the payload's size.
-async fn agent(args: &Args, number: usize, rate: Option<f64>, counts: &Counts) -> anyhow::Result<usize> {
+async fn agent(
+    args: &Args,
+    number: usize,
+    rate: Option<f64>,
+    counts: &Counts,
+) -> anyhow::Result<usize> {
     let mut stream = TcpStream::connect(&args.gateway).await?;
     stream.set_nodelay(true)?;
-    let (site, name) = (format!("{}-s{number:03}", args.prefix), format!("{}-a{number:03}", args.prefix));
+    let (site, name) = (
+        format!("{}-s{number:03}", args.prefix),
+        format!("{}-a{number:03}", args.prefix),
+    );
     let mut out = Vec::with_capacity(256 << 10);
-    wire::put_connect(&mut out, &name, args.username.as_deref().map(|u| (u, args.password.as_deref().unwrap_or(""))));
+    wire::put_connect(
+        &mut out,
+        &name,
+        args.username
+            .as_deref()
+            .map(|u| (u, args.password.as_deref().unwrap_or(""))),
+    );
     let mut template: Box<dyn Template> = match args.mode {
         Mode::Json => Box::new(Json::new(&site, args.devices, args.metrics, number)),
         Mode::Sparkplug => {
             let run = format!("{}-{}", args.prefix, now_ms());
-            Box::new(Sparkplug::new(&site, &name, &run, args.devices, args.metrics, number))
+            Box::new(Sparkplug::new(
+                &site,
+                &name,
+                &run,
+                args.devices,
+                args.metrics,
+                number,
+            ))
         }
     };
     template.put_hello(&mut out, now_ms());
@@ -211,7 +249,11 @@ async fn agent(args: &Args, number: usize, rate: Option<f64>, counts: &Counts) -
         let elapsed = begin.elapsed();
         let is_sending = elapsed < seconds;
         let allowed = rate.map_or(u64::MAX, |rate| (elapsed.as_secs_f64() * rate) as u64);
-        let room = args.window.saturating_sub(sent - confirmed).min(allowed.saturating_sub(sent)).min(CHUNK);
+        let room = args
+            .window
+            .saturating_sub(sent - confirmed)
+            .min(allowed.saturating_sub(sent))
+            .min(CHUNK);
         if is_sending && room > 0 {
             let now = now_ms();
             let mut over = 0;
@@ -230,13 +272,23 @@ async fn agent(args: &Args, number: usize, rate: Option<f64>, counts: &Counts) -
                 break;
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + LAST_CONFIRMATIONS);
-            anyhow::ensure!(Instant::now() < deadline, "{} messages were never confirmed", sent - confirmed);
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{} messages were never confirmed",
+                sent - confirmed
+            );
         }
         // With room left, only look; else wait, at most until more may be sent.
         let is_waiting = !is_sending || room < CHUNK;
-        let wait = if is_waiting { Duration::from_millis(5) } else { Duration::ZERO };
+        let wait = if is_waiting {
+            Duration::from_millis(5)
+        } else {
+            Duration::ZERO
+        };
         let read = if is_waiting {
-            tokio::time::timeout(wait, stream.read_buf(&mut input.bytes)).await.ok()
+            tokio::time::timeout(wait, stream.read_buf(&mut input.bytes))
+                .await
+                .ok()
         } else {
             match stream.try_read_buf(&mut input.bytes) {
                 Ok(count) => Some(Ok(count)),
@@ -248,7 +300,9 @@ async fn agent(args: &Args, number: usize, rate: Option<f64>, counts: &Counts) -
             anyhow::ensure!(count? > 0, "the gateway closed the connection");
             let before = confirmed;
             confirmed = template.confirmed(&mut input, confirmed);
-            counts.confirmed.fetch_add(confirmed - before, Ordering::Relaxed);
+            counts
+                .confirmed
+                .fetch_add(confirmed - before, Ordering::Relaxed);
             while let Some((through, at)) = sent_at.front()
                 && *through <= confirmed
             {

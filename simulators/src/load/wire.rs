@@ -43,7 +43,10 @@ pub(super) fn put_subscribe(to: &mut Vec<u8>, filter: &str) {
 /// A PUBLISH; gives the place where the payload begins. `id` 0 means QoS 0.
 pub(super) fn put_publish(to: &mut Vec<u8>, topic: &str, id: u16, payload: &[u8]) -> usize {
     to.push(if id > 0 { 0x32 } else { 0x30 });
-    put_length(to, 2 + topic.len() + if id > 0 { 2 } else { 0 } + payload.len());
+    put_length(
+        to,
+        2 + topic.len() + if id > 0 { 2 } else { 0 } + payload.len(),
+    );
     put_text(to, topic);
     if id > 0 {
         to.extend_from_slice(&id.to_be_bytes());
@@ -64,10 +67,16 @@ impl Input {
     pub async fn connack(&mut self, stream: &mut TcpStream) -> anyhow::Result<()> {
         loop {
             if let Some((first, body)) = self.packet() {
-                anyhow::ensure!(first == 0x20 && body.get(1) == Some(&0), "the gateway refused the connection");
+                anyhow::ensure!(
+                    first == 0x20 && body.get(1) == Some(&0),
+                    "the gateway refused the connection"
+                );
                 return Ok(());
             }
-            anyhow::ensure!(stream.read_buf(&mut self.bytes).await? > 0, "the gateway closed the connection");
+            anyhow::ensure!(
+                stream.read_buf(&mut self.bytes).await? > 0,
+                "the gateway closed the connection"
+            );
         }
     }
 

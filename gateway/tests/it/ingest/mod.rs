@@ -41,8 +41,14 @@ pub fn directory() -> Directory {
     use argon2::PasswordHasher;
     use argon2::password_hash::SaltString;
     let salt = SaltString::encode_b64(b"a salt of a test").unwrap();
-    let hash = argon2::Argon2::default().hash_password(b"secret", &salt).unwrap().to_string();
-    let client = |role| Client { role, password_hash: Some(hash.clone()) };
+    let hash = argon2::Argon2::default()
+        .hash_password(b"secret", &salt)
+        .unwrap()
+        .to_string();
+    let client = |role| Client {
+        role,
+        password_hash: Some(hash.clone()),
+    };
     Directory::new(HashMap::from([
         ("a1".to_owned(), client(Role::Agent { site: "s1".into() })),
         ("eye".to_owned(), client(Role::Observer)),
@@ -57,9 +63,22 @@ impl Door {
         let ingest_config = ingest::Config::default().resolve(&mut problems);
         let config = config.resolve(&mut problems);
         assert!(problems.is_empty(), "{problems}");
-        let ingest = Ingest::open(journal.clone(), Dictionary::default(), metrics.clone(), ingest_config).unwrap();
-        let running = broker::start(&config, directory, ingest.clone()).await.unwrap();
-        Door { journal, ingest, running, metrics }
+        let ingest = Ingest::open(
+            journal.clone(),
+            Dictionary::default(),
+            metrics.clone(),
+            ingest_config,
+        )
+        .unwrap();
+        let running = broker::start(&config, directory, ingest.clone())
+            .await
+            .unwrap();
+        Door {
+            journal,
+            ingest,
+            running,
+            metrics,
+        }
     }
 
     pub fn port(&self) -> u16 {
@@ -77,15 +96,20 @@ impl Door {
         let mut from = self.journal.first();
         loop {
             let blocks = self.journal.read(from, 1 << 20).unwrap();
-            let Some(last) = blocks.last() else { return found };
+            let Some(last) = blocks.last() else {
+                return found;
+            };
             from = Seq(last.seq.0 + 1);
             for block in &blocks {
                 for entry in record::entries(&block.body) {
-                    let Entry::Data(head, samples) = entry.unwrap() else { continue };
+                    let Entry::Data(head, samples) = entry.unwrap() else {
+                        continue;
+                    };
                     for sample in samples {
                         let point = self.ingest.dictionary().get(sample.point).unwrap();
                         let (site, device, name) = (&point.site, &point.device, &point.name);
-                        let text = format!("{site}/{device}/{name}={}@{}", sample.value, sample.at_ms);
+                        let text =
+                            format!("{site}/{device}/{name}={}@{}", sample.value, sample.at_ms);
                         found.push((text, head.sequence));
                     }
                 }
@@ -111,7 +135,13 @@ pub async fn client(program: &str, port: u16, arguments: &str, last: &[&str]) ->
     let mut command = Command::new(program);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     command.args(arguments.split_whitespace()).args(last);
-    tokio::task::spawn_blocking(move || command.output().expect("mosquitto-clients must be installed")).await.unwrap()
+    tokio::task::spawn_blocking(move || {
+        command
+            .output()
+            .expect("mosquitto-clients must be installed")
+    })
+    .await
+    .unwrap()
 }
 
 /// A process that is ended with the test.

@@ -18,7 +18,12 @@ const TIME: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 impl Agent {
     async fn connect(port: u16, stream: &str) -> Agent {
         let mut options = MqttOptions::new("a1", "127.0.0.1", port);
-        options.set_last_will(LastWill::new("spBv1.0/s1/NDEATH/a1", payload::node_death(TIME, 0), QoS::AtLeastOnce, false));
+        options.set_last_will(LastWill::new(
+            "spBv1.0/s1/NDEATH/a1",
+            payload::node_death(TIME, 0),
+            QoS::AtLeastOnce,
+            false,
+        ));
         options.set_keep_alive(Duration::from_secs(20));
         let (client, mut events) = AsyncClient::new(options, 100);
         let commands = Arc::new(Mutex::new(Vec::new()));
@@ -28,7 +33,9 @@ impl Agent {
         let events = tokio::spawn(async move {
             while let Ok(event) = events.poll().await {
                 match event {
-                    Event::Incoming(Packet::Publish(publish)) => kept.lock().unwrap().push(publish.payload.to_vec()),
+                    Event::Incoming(Packet::Publish(publish)) => {
+                        kept.lock().unwrap().push(publish.payload.to_vec())
+                    }
                     Event::Incoming(Packet::SubAck(_)) => {
                         subscribed.take().map(|s| s.send(()));
                     }
@@ -36,23 +43,43 @@ impl Agent {
                 }
             }
         });
-        client.subscribe("spBv1.0/s1/NCMD/a1", QoS::AtLeastOnce).await.unwrap();
+        client
+            .subscribe("spBv1.0/s1/NCMD/a1", QoS::AtLeastOnce)
+            .await
+            .unwrap();
         is_subscribed.await.unwrap();
-        let mut agent = Agent { client, commands, events, seq: 0 };
+        let mut agent = Agent {
+            client,
+            commands,
+            events,
+            seq: 0,
+        };
         agent.birth(stream).await;
         agent
     }
 
     async fn send(&self, topic: &str, payload: Vec<u8>) {
-        self.client.publish(topic, QoS::AtMostOnce, false, payload).await.unwrap();
+        self.client
+            .publish(topic, QoS::AtMostOnce, false, payload)
+            .await
+            .unwrap();
     }
 
     async fn birth(&mut self, stream: &str) {
-        self.send("spBv1.0/s1/NBIRTH/a1", payload::node_birth(TIME, 0, stream)).await;
-        let point =
-            BirthPoint { name: PointName::new("t").unwrap(), alias: 1, unit: "℃".into(), factor: None };
+        self.send("spBv1.0/s1/NBIRTH/a1", payload::node_birth(TIME, 0, stream))
+            .await;
+        let point = BirthPoint {
+            name: PointName::new("t").unwrap(),
+            alias: 1,
+            unit: "℃".into(),
+            factor: None,
+        };
         self.seq = 1;
-        self.send("spBv1.0/s1/DBIRTH/a1/d1", payload::device_birth(TIME, 1, [&point])).await;
+        self.send(
+            "spBv1.0/s1/DBIRTH/a1/d1",
+            payload::device_birth(TIME, 1, [&point]),
+        )
+        .await;
     }
 
     async fn record(&mut self, number: u64) {
@@ -70,7 +97,15 @@ impl Agent {
     /// The highest record confirmed so far.
     fn through(&self) -> Option<u64> {
         let commands = self.commands.lock().unwrap();
-        commands.iter().filter_map(|bytes| payload::decode(bytes).ok()?.receipt()).map(|r| r.through).max()
+        let receipts = commands
+            .iter()
+            .flat_map(|bytes| payload::commands(bytes).unwrap());
+        receipts
+            .filter_map(|command| match command {
+                payload::Command::Receipt(receipt) => Some(receipt.through),
+                payload::Command::Rebirth => None,
+            })
+            .max()
     }
 
     fn cut(self) {
@@ -88,7 +123,14 @@ async fn records_sent_again_after_a_cut_and_after_a_restart_are_journaled_once()
     }
     wait_for("receipt 20", || (agent.through() == Some(20)).then_some(())).await;
     agent.cut();
-    wait_for("the death", || door.ingest.agents().iter().all(|(_, _, online)| !online).then_some(())).await;
+    wait_for("the death", || {
+        door.ingest
+            .agents()
+            .iter()
+            .all(|(_, _, online)| !online)
+            .then_some(())
+    })
+    .await;
 
     // The receipt was lost: the agent begins again at 11.
     let mut agent = Agent::connect(door.port(), "buffer-1").await;
@@ -106,7 +148,11 @@ async fn records_sent_again_after_a_cut_and_after_a_restart_are_journaled_once()
         agent.record(number).await;
     }
     wait_for("receipt 40", || (agent.through() == Some(40)).then_some(())).await;
-    let numbers: Vec<u64> = door.readings().into_iter().map(|(_, number)| number).collect();
+    let numbers: Vec<u64> = door
+        .readings()
+        .into_iter()
+        .map(|(_, number)| number)
+        .collect();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     agent.cut();
     door.close().await;
@@ -123,7 +169,10 @@ async fn a_lost_record_holds_the_receipt_back_and_asks_for_a_rebirth() {
     agent.record(3).await;
     wait_for("a rebirth request", || {
         let commands = agent.commands.lock().unwrap();
-        commands.iter().any(|c| c.windows(20).any(|w| w == b"Node Control/Rebirth")).then_some(())
+        commands
+            .iter()
+            .any(|c| c.windows(20).any(|w| w == b"Node Control/Rebirth"))
+            .then_some(())
     })
     .await;
     wait_for("record 3", || (door.readings().len() == 2).then_some(())).await;
@@ -143,7 +192,10 @@ async fn nothing_is_acknowledged_when_the_journal_takes_nothing() {
     let mut options = MqttOptions::new("plain", "127.0.0.1", door.port());
     options.set_keep_alive(Duration::from_secs(20));
     let (client, mut events) = AsyncClient::new(options, 10);
-    client.publish("gw/s1/d1/data", QoS::AtLeastOnce, false, body).await.unwrap();
+    client
+        .publish("gw/s1/d1/data", QoS::AtLeastOnce, false, body)
+        .await
+        .unwrap();
     let is_acknowledged = tokio::time::timeout(super::PATIENCE, async {
         loop {
             match events.poll().await {
@@ -153,6 +205,9 @@ async fn nothing_is_acknowledged_when_the_journal_takes_nothing() {
             }
         }
     });
-    assert!(!is_acknowledged.await.unwrap(), "acknowledged though nothing was written");
+    assert!(
+        !is_acknowledged.await.unwrap(),
+        "acknowledged though nothing was written"
+    );
     door.running.stop().await;
 }
