@@ -20,7 +20,9 @@ async fn main() {
     let (block, seconds, rate) = (number(262_144.0) as usize, number(10.0), number(0.0) * 1e6);
     let path = folder.join("throughput.db");
     let journal = Journal::open(&path, Options::default()).expect("open");
-    let body: Vec<u8> = (0..block).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
+    let body: Vec<u8> = (0..block)
+        .map(|i| ((i * 2_654_435_761) >> 7) as u8)
+        .collect();
     let begun = Instant::now();
     let cpu = cpu_seconds();
     let (mut blocks, mut times, mut wal) = (0u64, Vec::new(), 0u64);

@@ -7,14 +7,14 @@
 
 pub mod rule; // what a rule says, and reading a pack of rules
 
-pub mod window; // averages with validity
-pub mod episode; // when a signal opens, extends, closes
-pub mod lane; // one rule at one point
 mod bind; // which rules look at which points
 pub mod engine; // all rules at all points
+pub mod episode; // when a signal opens, extends, closes
+pub mod lane; // one rule at one point
+pub mod onnx;
 pub mod state; // how their state stands in a snapshot
 pub mod store; // signals on disk, and who wants to hear of them
 pub mod task; // follows the journal with the rules
-pub mod onnx; // follows the journal with the model
+pub mod window; // averages with validity // follows the journal with the model
 
 pub use store::{Signal, Signals, Source};
