@@ -117,10 +117,11 @@ function UndoBar() {
 
 /** What became of a decision is said wherever the person is by then. */
 function useOutcomeMessages() {
-  const { t } = useI18n();
+  const words = useI18n();
+  const { t } = words;
   const { message } = AntApp.useApp();
   useEffect(() => onOutcome(({ decision, error }) => {
     if (!error) void message.success(t(`case.done.${decision}`), 4);
-    else { void message.error(refusal(error, t), 8); refresh(); };
-  }), [t, message]);
+    else { void message.error(refusal(error, words), 8); refresh(); };
+  }), [words, t, message]);
 }

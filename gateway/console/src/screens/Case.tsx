@@ -99,7 +99,8 @@ function obstacle(page: CasePage, role: string, t: ReturnType<typeof useI18n>["t
 }
 
 function Actions({ page }: { page: CasePage }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const { message } = AntApp.useApp();
   const user = useUser();
   const pending = usePending();
@@ -108,7 +109,7 @@ function Actions({ page }: { page: CasePage }) {
   const waiting = pending?.id === page.id;
   const why = obstacle(page, user.role, t, tx);
   const canTake = !decided && !waiting && page.state === "open";
-  const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(refusal(error, t), 6));
+  const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(refusal(error, words), 6));
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;

@@ -91,7 +91,8 @@ function Entry({ entry }: { entry: CreditEntry }) {
 }
 
 function ActionDialog({ entry, action, onClose }: { entry: CreditEntry; action: CreditAction; onClose: () => void }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const { message } = AntApp.useApp();
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
@@ -100,7 +101,7 @@ function ActionDialog({ entry, action, onClose }: { entry: CreditEntry; action: 
     setTried(true);
     if (short) return;
     try { await api.creditAction(entry.id, action, reason.trim()); void message.success(t("credit.done")); onClose(); }
-    catch (error) { void message.error(refusal(error as Error, t), 6); }
+    catch (error) { void message.error(refusal(error as Error, words), 6); }
   };
   return (
     <Modal open title={t(`credit.act.${action}`)} onCancel={onClose} onOk={submit} okText={t(`credit.act.${action}`)} okButtonProps={{ danger: action === "withdraw" }} cancelText={t("case.cancel")} destroyOnHidden>
