@@ -1,1 +1,15 @@
-//! Placeholder, filled in by its owner.
+//! Entries of the journal become signals. Read these in this order.
+//!
+//! Promise: the same journal, rules and model give the same signals, whenever and however often the gateway was
+//! restarted in between; one episode is one signal. Time is taken from readings and from the journal, never
+//! from the wall clock.
+//! Not promised: that a signal is a violation. It says what was measured against what, and a person decides.
+
+pub mod engine; // all rules at all points
+pub mod episode; // one rule at one point: when a signal opens, extends, closes
+pub mod onnx;
+pub mod rule; // what a rule says, and reading a pack of rules
+pub mod store; // signals on disk, and who wants to hear of them
+pub mod task; // follows the journal with the rules // follows the journal with the model
+
+pub use store::{Signal, Signals, Source};

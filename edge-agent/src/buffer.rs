@@ -1,0 +1,203 @@
+//! Readings wait here until the gateway has them.
+//!
+//! Promise: a record that [`Buffer::append`] stored survives a power cut, and stays until [`Buffer::release`]
+//! is given the gateway's receipt for it. Its number in the stream is its block number in the journal. The
+//! stream is named when the buffer file is made; a new file is a new stream.
+//!
+//! When full (or when the disk refuses): the newest records are refused, the state is logged as an error and
+//! counted, and when there is room again each device gets one record of absences at the time of its first lost
+//! poll, so that the gap can be seen. Not promised: that record after a crash while full.
+
+use crate::{config::BufferConfig, metrics::Metrics, record::Record};
+use contract::{Absence, DeviceId, Quality, Reading, Timestamp};
+use journal::{AppendError, Follower, Journal, OpenError, Options, ReadError, Seq, Staged};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+const STREAM: &str = "stream";
+const BDSEQ: &str = "bdseq";
+
+/// The buffer. Clones share it.
+#[derive(Clone)]
+pub struct Buffer {
+    journal: Journal,
+    stream: Arc<str>,
+    metrics: Arc<Metrics>,
+    lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+}
+
+struct Lost {
+    since: Timestamp,
+    polls: u64,
+}
+
+/// Why the buffer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BufferError {
+    /// The file.
+    #[error("cannot open the buffer")]
+    Open(#[from] OpenError),
+    /// Its stream name could not be read.
+    #[error("cannot read the buffer's stream")]
+    Read(#[from] ReadError),
+    /// Its stream name could not be written.
+    #[error("cannot name the buffer's stream")]
+    Write(#[from] AppendError),
+    /// The system gave no randomness.
+    #[error("the system gave no random numbers to name the buffer's stream")]
+    Random,
+}
+
+impl Buffer {
+    /// Opens the buffer, or makes it.
+    pub async fn open(config: &BufferConfig, metrics: Arc<Metrics>) -> Result<Buffer, BufferError> {
+        let options = Options {
+            bytes_max: Some(config.bytes_max),
+            ..Options::small()
+        };
+        let journal = Journal::open(&config.path, options)?;
+        let found = journal
+            .notes(STREAM)?
+            .into_iter()
+            .find(|(key, _)| key == STREAM);
+        let stream = match found.and_then(|(_, name)| String::from_utf8(name).ok()) {
+            Some(name) => name,
+            None => {
+                let name = random_name()?;
+                journal.set_note(STREAM, name.clone().into_bytes()).await?;
+                name
+            }
+        };
+        metrics.records_waiting.set(waiting(&journal));
+        Ok(Buffer {
+            journal,
+            stream: stream.into(),
+            metrics,
+            lost: Arc::default(),
+        })
+    }
+
+    /// The name of the stream.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// The number of the newest record, 0 if there never was one.
+    pub fn head(&self) -> u64 {
+        self.journal.head().0.0
+    }
+
+    /// The number of the first record that waits (or would).
+    pub fn first(&self) -> u64 {
+        self.journal.first().0
+    }
+
+    /// Stores a record; returns after fsync, or after it was counted as lost.
+    pub async fn append(&self, record: &Record) {
+        let lost = self.lost().remove(&record.device);
+        let result = match &lost {
+            Some(lost) => match self.store(&gap(record, lost)).await {
+                Ok(()) => {
+                    let polls = lost.polls;
+                    tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
+                    self.store(record).await
+                }
+                Err(error) => return self.lose(record, Some(lost), &error),
+            },
+            None => self.store(record).await,
+        };
+        if let Err(error) = result {
+            self.lose(record, None, &error);
+        }
+    }
+
+    async fn store(&self, record: &Record) -> Result<(), AppendError> {
+        let count = record.readings.len() as u64;
+        let at_ms = record.at.as_millis();
+        let staged = Staged {
+            at_ms,
+            count,
+            body: record.encode(),
+            notes: Vec::new(),
+        };
+        self.journal.append(staged).await?;
+        self.metrics.readings_stored.add(count);
+        self.metrics.records_waiting.set(waiting(&self.journal));
+        Ok(())
+    }
+
+    fn lose(&self, record: &Record, before: Option<&Lost>, error: &AppendError) {
+        let counter = match error {
+            AppendError::Full { .. } => &self.metrics.records_lost_full,
+            AppendError::Store(_) | AppendError::Closed => &self.metrics.records_lost_disk,
+        };
+        counter.add(1);
+        let mut lost = self.lost();
+        if lost.is_empty() && before.is_none() {
+            tracing::error!(%error, "the buffer does not store: readings are lost from now on");
+        }
+        let (since, polls) = before.map_or((record.at, 0), |before| (before.since, before.polls));
+        lost.insert(
+            record.device.clone(),
+            Lost {
+                since,
+                polls: polls + 1,
+            },
+        );
+    }
+
+    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Lost>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every record from a number on, in order.
+    pub fn follow(&self, from: u64) -> Follower {
+        self.journal.follow(Seq(from.max(self.first())))
+    }
+
+    /// Lets go of every record up to `through`: the gateway has them.
+    pub async fn release(&self, through: u64) -> Result<(), AppendError> {
+        self.journal.trim(Seq(through)).await?;
+        self.metrics.records_waiting.set(waiting(&self.journal));
+        Ok(())
+    }
+
+    /// The number that ties this connection's death to its birth, 0 to 255, another one each time.
+    pub async fn next_bdseq(&self) -> Result<u64, BufferError> {
+        let next = self.journal.cursor(BDSEQ)?.0 + 1;
+        self.journal.set_cursor(BDSEQ, Seq(next)).await?;
+        Ok(next % 256)
+    }
+
+    /// Writes what is queued and lets go of the file.
+    pub async fn close(self) {
+        self.journal.close().await;
+    }
+}
+
+fn gap(record: &Record, lost: &Lost) -> Record {
+    let absent = |reading: &Reading| {
+        let quality = Quality::Missing(Absence::Unspecified);
+        Reading::new(reading.point.clone(), lost.since, None, quality)
+    };
+    Record {
+        device: record.device.clone(),
+        at: lost.since,
+        readings: record.readings.iter().map(absent).collect(),
+    }
+}
+
+fn waiting(journal: &Journal) -> u64 {
+    (journal.head().0.0 + 1).saturating_sub(journal.first().0)
+}
+
+fn random_name() -> Result<String, BufferError> {
+    let mut bytes = [0u8; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| BufferError::Random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,68 @@
+//! When an instrument is asked, and what a silent one becomes: absences with a reason, one per point and poll,
+//! never a repeated value.
+//!
+//! The schedule does not drift: poll n is due at start + n × every. A poll that takes too long makes the next
+//! ones late or skipped, and skipped ones are counted.
+
+use super::{bus::Bus, plan::plan};
+use crate::{
+    buffer::Buffer, calibrate, config::Device, metrics::Metrics, record::Record, stop::Stop,
+};
+use contract::{Absence, Timestamp};
+use std::sync::Arc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Asks one device until told to stop.
+pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop: Stop) {
+    let reads = plan(&device.points);
+    let mut bus = Bus::default();
+    let mut ticks = interval(device.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut state: Option<Option<Absence>> = None;
+    let mut due = Instant::now();
+    loop {
+        let tick = tokio::select! {
+            () = stop.asked() => return,
+            tick = ticks.tick() => tick,
+        };
+        let skipped =
+            tick.saturating_duration_since(due).as_nanos() / device.every.as_nanos().max(1);
+        metrics
+            .polls_skipped
+            .add(u64::try_from(skipped).unwrap_or(u64::MAX));
+        due = tick + device.every;
+        let at = Timestamp::now();
+        let answers = tokio::select! {
+            () = stop.asked() => return,
+            answers = bus.poll(&device, &reads) => answers,
+        };
+        metrics.polls.add(1);
+        let now = answers.iter().find_map(|answer| answer.err());
+        metrics
+            .absences
+            .add(answers.iter().filter(|answer| answer.is_err()).count() as u64);
+        report(&device, state.replace(now), now);
+        let readings = device.points.iter().zip(answers);
+        let readings = readings
+            .map(|(point, answer)| calibrate::reading(point, answer, at))
+            .collect();
+        buffer
+            .append(&Record {
+                device: device.id.clone(),
+                at,
+                readings,
+            })
+            .await;
+    }
+}
+
+/// A fault is logged when it begins, changes and ends, not at every poll.
+fn report(device: &Device, before: Option<Option<Absence>>, now: Option<Absence>) {
+    if before == Some(now) {
+        return;
+    }
+    match now {
+        Some(reason) => tracing::warn!(device = %device.id, ?reason, "no reading from device"),
+        None => tracing::info!(device = %device.id, "device answers"),
+    }
+}

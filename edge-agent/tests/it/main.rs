@@ -1,0 +1,7 @@
+//! The agent against an instrument and a gateway's MQTT door, both made here.
+
+mod config; // every problem in one run
+mod host; // a tiny MQTT host with a gateway's receipts
+mod instrument; // a Modbus TCP server
+mod run; // the story: silence, outage, kill -9
+mod session; // the Sparkplug session as a table

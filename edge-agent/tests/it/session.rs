@@ -1,0 +1,151 @@
+//! The Sparkplug session as a table.
+
+use contract::{
+    AgentId, DeviceId, PointName, Quality, Reading, SiteId, Timestamp,
+    payload::decode,
+    receipt::{BDSEQ, Receipt},
+    topic::Topic,
+};
+use edge_agent::{
+    config::Device,
+    profile,
+    publish::session::{Heard, Outgoing, Session, hear},
+    record::Record,
+};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
+
+fn session() -> Session {
+    let text = "name=\"x\"\n[[point]]\nname=\"t\"\nfunction=\"holding\"\nregister=0\ntype=\"i16\"\nunit=\"℃\"\nrange=[0,9]\nfactor=\"f\"";
+    let points = profile::read("x", text, &mut contract::problems::Problems::new());
+    let device = |id: &str| Device {
+        id: DeviceId::new(id).unwrap(),
+        address: "h:1".into(),
+        unit_id: 1,
+        every: Duration::from_secs(1),
+        timeout: Duration::from_millis(500),
+        points: points.clone(),
+    };
+    let (site, agent) = (SiteId::new("s").unwrap(), AgentId::new("a").unwrap());
+    Session::new(site, agent, "stream".into(), &[device("d1"), device("d2")])
+}
+
+fn record(device: &str, point: &str) -> Record {
+    let reading = Reading::new(
+        PointName::new(point).unwrap(),
+        NOW,
+        Some(1.0),
+        Quality::Good,
+    );
+    Record {
+        device: DeviceId::new(device).unwrap(),
+        at: NOW,
+        readings: vec![reading],
+    }
+}
+
+/// `TYPE[/device] seq aliases`, one per message.
+fn shape(messages: &[Outgoing]) -> Vec<String> {
+    let one = |message: &Outgoing| {
+        let topic = Topic::parse(&message.topic).unwrap();
+        let payload = decode(&message.payload).unwrap();
+        let device = topic
+            .device
+            .map_or(String::new(), |device| format!("/{device}"));
+        let aliases: Vec<u64> = payload.metrics.iter().filter_map(|m| m.alias).collect();
+        format!(
+            "{}{device} {:?} {aliases:?}",
+            topic.kind.as_str(),
+            payload.seq.unwrap_or(999)
+        )
+    };
+    messages.iter().map(one).collect()
+}
+
+#[test]
+fn births_come_first_and_numbers_run_on_from_them() {
+    let mut session = session();
+    let will = session.begin(7, NOW);
+    assert_eq!(shape(&[will]), ["NDEATH 999 []"]);
+    assert_eq!(
+        shape(&session.births(NOW)),
+        ["NBIRTH 0 [0]", "DBIRTH/d1 1 [1]", "DBIRTH/d2 2 [2]"]
+    );
+    assert_eq!(
+        shape(&session.data(NOW, 1, &record("d2", "t"), false)),
+        ["DDATA/d2 3 [0, 2]"]
+    );
+    for number in 2..=253 {
+        session.data(NOW, number, &record("d1", "t"), false);
+    }
+    assert_eq!(
+        shape(&session.data(NOW, 254, &record("d1", "t"), false)),
+        ["DDATA/d1 0 [0, 1]"]
+    );
+    assert_eq!(shape(&session.births(NOW))[0], "NBIRTH 0 [0]");
+    assert_eq!(
+        shape(&session.data(NOW, 255, &record("d1", "t"), true)),
+        ["DDATA/d1 3 [0, 1]"]
+    );
+}
+
+#[test]
+fn a_waiting_record_of_a_retired_point_or_device_is_born_again_once() {
+    let mut session = session();
+    session.births(NOW);
+    let first = session.data(NOW, 1, &record("d1", "old"), true);
+    assert_eq!(shape(&first), ["DBIRTH/d1 3 [1, 3]", "DDATA/d1 4 [0, 3]"]);
+    assert_eq!(
+        shape(&session.data(NOW, 2, &record("d1", "old"), true)),
+        ["DDATA/d1 5 [0, 3]"]
+    );
+    let gone = session.data(NOW, 3, &record("gone", "x"), true);
+    assert_eq!(shape(&gone), ["DBIRTH/gone 6 [4]", "DDATA/gone 7 [0, 4]"]);
+}
+
+#[test]
+fn the_death_carries_the_number_of_its_birth() {
+    let mut session = session();
+    session.begin(200, NOW);
+    let birth = session.births(NOW).remove(0);
+    let death = session.death(NOW);
+    let number = |message: &Outgoing| {
+        let payload = decode(&message.payload).unwrap();
+        payload
+            .metrics
+            .into_iter()
+            .find(|m| m.name.as_deref() == Some(BDSEQ))
+            .unwrap()
+            .value
+    };
+    assert_eq!(number(&birth), number(&death));
+}
+
+#[test]
+fn a_receipt_counts_only_for_its_own_stream() {
+    let receipt = |stream: &str| {
+        let receipt = Receipt {
+            stream: stream.into(),
+            through: 12,
+        };
+        hear("mine", &contract::payload::receipt_command(NOW, &receipt)).unwrap()
+    };
+    assert_eq!(
+        receipt("mine"),
+        Heard {
+            through: Some(12),
+            is_rebirth: false
+        }
+    );
+    assert_eq!(receipt("other"), Heard::default());
+    let rebirth = hear("mine", &contract::payload::rebirth_command(NOW)).unwrap();
+    assert_eq!(
+        rebirth,
+        Heard {
+            through: None,
+            is_rebirth: true
+        }
+    );
+    assert!(hear("mine", b"\xFF\xFF\xFF").is_err());
+}

@@ -1,0 +1,176 @@
+// The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
+const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
+const T = (zh, en) => ({ zh, en });
+
+const businesses = {
+  kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
+  boiler: { uscc: "91411100MA40000021", name: "漯河市双汇路热力有限公司" },
+  shop: { uscc: "91411100MA4000003X", name: "漯河市嵩山精工机械厂" },
+};
+const rules = {
+  "F-12": { permitted: "le", value: 8, severity: "II", text: T("冷藏食品应在 8 ℃ 及以下保存，超过 8 ℃ 达 30 分钟发出信号。", "Cold food must be kept at 8 ℃ or below; above 8 ℃ for 30 min raises a signal."), standard: "GB 31654-2021", clause: "第 7.3 条", averaging_s: 300, dwell_s: 1800, title: T("冷藏库温度过高", "Cold room too warm") },
+  "F-01": { permitted: "le", value: -15, severity: "II", text: T("冷冻库温度应不高于 −18 ℃，高于 −15 ℃ 达 30 分钟发出信号；30 分钟以内的除霜不计。", "The freezer must be at −18 ℃ or below; above −15 ℃ for 30 min raises a signal; defrosts up to 30 min do not count."), standard: "GB 31605-2020", clause: "第 3.2 条", averaging_s: 300, dwell_s: 1800, title: T("冷冻库温度过高", "Freezer too warm") },
+  "A-01": { permitted: "le", value: 2, severity: "II", text: T("油烟排放浓度不超过 2.0 mg/m³，连续两个 10 分钟均值超过时发出信号。", "Fume must not exceed 2.0 mg/m³; two 10-min means above it raise a signal."), standard: "GB 18483-2001", clause: "表 2", averaging_s: 600, dwell_s: 1200, title: T("油烟浓度超过限值", "Cooking fume above the limit") },
+  "A-12": { permitted: "le", value: 200, severity: "II", text: T("燃气锅炉氮氧化物折算小时均值不超过 200 mg/m³。", "The hourly mean of nitrogen oxides of a gas boiler must not exceed 200 mg/m³."), standard: "GB 13271-2014", clause: "表 2", averaging_s: 3600, dwell_s: 0, title: T("氮氧化物超过限值", "Nitrogen oxides above the limit") },
+  "S-01": { permitted: "le", value: 25, severity: "IV", text: T("可燃气体达到 25 %LEL 即一级报警，立即处置。", "Combustible gas at 25 %LEL is a first alarm; act at once."), standard: "GB/T 50493-2019", clause: "第 5.5.2 条", averaging_s: null, dwell_s: 0, title: T("可燃气体浓度达到报警值", "Combustible gas at alarm level") },
+  "M-01": { permitted: "le", value: 0.6, severity: "III", text: T("模型认为这段温度曲线不像库温：变化过小，像插在冰水里。", "The model finds this curve unlike a cold room: it hardly moves, as in iced water."), standard: "模型卡", clause: "第 3 节", averaging_s: 300, dwell_s: 1800, title: T("温度曲线异常，疑似探头移位", "Unusual temperature curve, the probe may have been moved"), model: "series-anomaly 1.0" },
+};
+const fit = (cert, legal = true) => ({
+  fit: legal, certificate: cert, valid_to: Date.now() + 210 * DAY, legal_review: legal ? "漯法审〔2026〕12号" : null, technical_review: "漯技审〔2026〕31号",
+  sign: "已设置", published_at: legal ? Date.now() - 90 * DAY : null, reasons: legal ? [] : [T("没有法制审核文件", "no legal review on file"), T("安装位置没有公布", "the location is not published")],
+});
+const device = (id, zh, en, kind, location, fitness) => ({ id, name: T(zh, en), kind, location, fitness });
+const point = (dev, name, zh, en, unit, base, swing, rule, opts = {}) => ({ device: dev, name, label: T(zh, en), unit, base, swing, rule, ...opts });
+
+const sites = [
+  { id: "shahe-kitchen", name: T("沙河小厨", "Shahe Kitchen"), address: "漯河市源汇区滨河路 18 号", business: businesses.kitchen, domains: ["food", "environment"], status: "live", agents_online: 1, agents: 1,
+    devices: [device("cold-room", "冷藏库温度计", "Cold room thermometer", "thermometer", "后厨冷藏库内侧", fit("豫计字 2026-0412")), device("freezer", "冷冻库温度计", "Freezer thermometer", "thermometer", "后厨冷冻库", fit("豫计字 2026-0413")), device("fume", "油烟监测仪", "Fume monitor", "fume", "屋顶排烟口", fit("豫计字 2026-0398", false))],
+    points: [point("cold-room", "temperature", "冷藏库温度", "Cold room temperature", "℃", 4.2, 0.6, "F-12"), point("freezer", "temperature", "冷冻库温度", "Freezer temperature", "℃", -19.4, 0.8, "F-01"), point("fume", "concentration", "油烟浓度", "Fume concentration", "mg/m³", 1.1, 0.4, "A-01"), point("fume", "purifier-current", "净化器电流", "Purifier current", "A", 2.4, 0.1, null)] },
+  { id: "shuanghui-boiler", name: T("双汇路锅炉房", "Shuanghui Road Boiler House"), address: "漯河市召陵区双汇路 6 号", business: businesses.boiler, domains: ["environment"], status: "live", agents_online: 1, agents: 1,
+    devices: [device("stack", "烟气在线监测", "Stack monitor", "cems", "1 号烟囱 25 m 平台", fit("豫计字 2026-0120"))],
+    points: [point("stack", "nox", "氮氧化物（折算）", "Nitrogen oxides", "mg/m³", 146, 14, "A-12"), point("stack", "so2", "二氧化硫（折算）", "Sulphur dioxide", "mg/m³", 22, 4, null), point("stack", "o2", "氧含量", "Oxygen", "%", 3.9, 0.2, null)] },
+  { id: "songshan-shop", name: T("嵩山精工车间", "Songshan Workshop"), address: "漯河市郾城区嵩山路 101 号", business: businesses.shop, domains: ["safety"], status: "quiet", agents_online: 0, agents: 1, silent_for: 47 * MIN,
+    devices: [device("gas", "可燃气体探测器", "Gas detector", "gas", "喷涂间东墙", fit("豫计字 2026-0555")), device("noise", "噪声计", "Noise meter", "noise", "车间中央", fit("豫计字 2026-0560"))],
+    points: [point("gas", "combustible", "可燃气体", "Combustible gas", "%LEL", 2.1, 0.8, "S-01"), point("gas", "co", "一氧化碳", "Carbon monoxide", "mg/m³", 3.2, 0.6, null), point("noise", "leq", "等效声级", "Noise level", "dB(A)", 78, 3, null, { quality: "no_answer" })] },
+  { id: "xincheng-canteen", name: T("新城中学食堂", "Xincheng School Canteen"), address: "漯河市经开区燕山路 9 号", business: { uscc: "91411100MA40000048", name: "漯河市新城中学食堂服务有限公司" }, domains: ["food"], status: "never", agents_online: 0, agents: 1, devices: [], points: [] },
+];
+
+const noise = (seed) => { const x = Math.sin(seed * 127.1) * 43758.5453; return x - Math.floor(x); };
+const episode = (rule, device, point, siteId, since, lasted, peak, state = "open", extra = {}) => ({ rule, device, point, site: siteId, since, lasted, peak, state, ...extra });
+
+function episodes(now) {
+  return [
+    episode("S-01", "gas", "combustible", "songshan-shop", now - 62 * MIN, 9 * MIN, 41.5),
+    episode("M-01", "cold-room", "temperature", "shahe-kitchen", now - 9 * HOUR, 2 * HOUR, 0.87, "open", { score: 0.87 }),
+    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 95 * MIN, null, 13.4),
+    episode("A-01", "fume", "concentration", "shahe-kitchen", now - 20 * HOUR, 50 * MIN, 4.6),
+    episode("A-12", "stack", "nox", "shuanghui-boiler", now - 5 * DAY, HOUR, 236, "taken"),
+    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 16 * DAY, 48 * MIN, 11.2, "confirmed"),
+    episode("F-01", "freezer", "temperature", "shahe-kitchen", now - 21 * DAY, 35 * MIN, -12.1, "rejected"),
+  ];
+}
+
+/** Everything the mock knows and how it answers. */
+export function world() {
+  const start = Date.now();
+  const cases = episodes(start).map((e, i) => caseOf(e, i + 1, start));
+  const entries = [entryOf(cases[5], start)];
+  const byId = (id) => cases.find((c) => c.id === id);
+
+  function caseOf(e, n, now) {
+    const rule = rules[e.rule], site = sites.find((s) => s.id === e.site), dev = site.devices.find((d) => d.id === e.device), p = site.points.find((x) => x.device === e.device && x.name === e.point);
+    const hours = { I: 240, II: 72, III: 24, IV: 1 }[rule.severity];
+    const id = `C-2026-${String(1000 + n)}`;
+    const signal = { id: `S-${n}`, rule: e.rule, title: rule.title, severity: rule.severity, device: dev.id, point: p.name, point_label: p.label, opened_at: e.since, closed_at: e.lasted ? e.since + e.lasted : null, measured: e.peak, permitted: rule.permitted, limit: rule.value, unit: e.rule === "M-01" ? "分" : p.unit, case: id };
+    return { id, site: site.id, site_name: site.name, business: site.business, severity: rule.severity, state: e.state, title: rule.title, rule: e.rule, opened_at: e.since, ended_at: signal.closed_at, due_at: e.since + hours * HOUR, measured: e.score ? null : e.peak, permitted: e.score ? null : rule.permitted, limit: e.score ? null : rule.value, unit: p.unit, fit: dev.fitness.fit, score: e.score ?? null,
+      device: dev, point: p.name, point_label: p.label, signals: [signal], rules: [{ id: e.rule, version: "2026.11", text: rule.text, standard: rule.standard, clause: rule.clause, averaging_s: rule.averaging_s, dwell_s: rule.dwell_s, model: rule.model ?? null }],
+      taken_by: e.state === "open" ? null : "李敏", taken_at: e.state === "open" ? null : e.since + 2 * HOUR,
+      decision: e.state === "confirmed" ? { decision: "confirm", by: "王建国", at: e.since + 20 * HOUR, reason: "现场核实库门密封条破损" } : e.state === "rejected" ? { decision: "reject", by: "王建国", at: e.since + 6 * HOUR, reason: "正常除霜，时长略长" } : null,
+      evidence: e.state === "confirmed" ? { id: `E-${n}`, digest: "7d5b2c1f0e9a48835b6c7d1e2f30415263748596a7b8c9daebfc0d1e2f304152", sealed_at: e.since + 20 * HOUR } : null,
+      blockers: dev.fitness.fit ? [] : [T(`“${dev.name.zh}”仅供参考：没有法制审核文件，安装位置没有公布。`, `“${dev.name.en}” is reference only: no legal review on file, location not published.`)],
+      innocent: e.rule.startsWith("F") || e.rule === "M-01" ? [T("送货或盘点时库门开着，通常不超过 40 分钟。", "The door was open for a delivery or stocktaking, usually under 40 min."), T("除霜：每天固定时刻，温度先升后降。", "A defrost: at fixed hours, up and then down.")] : [T("仪器正在标定或维护。", "The instrument was being calibrated or maintained.")],
+      history: [], window_from: e.since - HOUR, window_to: (signal.closed_at ?? now) + HOUR };
+  }
+  function entryOf(c, now) {
+    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.title, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
+      timeline: [{ status: "notified", at: c.decision?.at ?? now, by: "王建国", reason: "已短信告知当事人" }, ...(c.decision && now - c.decision.at > DAY ? [{ status: "in_force", at: c.decision.at + 5 * DAY, by: "系统", reason: "告知期满，未提出异议" }] : [])],
+      deliveries: now - (c.decision?.at ?? now) > DAY ? [{ at: c.decision.at + 2 * MIN, attempt: 1, outcome: "failed", answer: "503 平台忙" }, { at: c.decision.at + 4 * MIN, attempt: 2, outcome: "delivered", answer: "200 已接收" }] : [] };
+  }
+  const openBy = (id) => Object.fromEntries(["I", "II", "III", "IV"].map((s) => [s, cases.filter((c) => c.site === id && c.severity === s && c.signals.some((x) => !x.closed_at || c.state === "open")).length]));
+  const last = (s) => (s.status === "never" ? null : Date.now() - (s.silent_for ?? (Date.now() % 5000)));
+  const siteLine = ({ id, name, address, business, domains, status, agents, agents_online, ...s }) => ({ id, name, address, business, domains, status, agents, agents_online, last_reading_at: last({ status, ...s }), open: openBy(id) });
+  const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
+
+  function valueAt(site, p, at) {
+    let v = p.base + p.swing * Math.sin(at / (23 * MIN)) * 0.6 + p.swing * (noise(Math.floor(at / 20_000)) - 0.5);
+    for (const c of cases.filter((x) => x.site === site && x.device.id === p.device && x.point === p.name)) {
+      const to = c.ended_at ?? Date.now() + HOUR;
+      if (at < c.opened_at - 30 * MIN || at > to + 20 * MIN) continue;
+      if (c.score) { v = 0.05 * noise(at) + 0.4; continue; }
+      const up = Math.min(1, Math.max(0, (at - c.opened_at + 30 * MIN) / (40 * MIN))), down = Math.max(0, Math.min(1, (to + 20 * MIN - at) / (20 * MIN)));
+      v += (c.signals[0].measured - p.base) * Math.min(up, down) * (0.9 + 0.1 * noise(at));
+    }
+    return v;
+  }
+  function series(q) {
+    const site = sites.find((s) => s.id === q.get("site")), p = site?.points.find((x) => x.device === q.get("device") && x.name === q.get("point"));
+    if (!p) return null;
+    const from = Number(q.get("from")), to = Math.min(Number(q.get("to")), last(site) ?? 0), n = Number(q.get("buckets") ?? 400), step = 20_000;
+    const gap = { from: Date.now() - 3 * HOUR - 25 * MIN, to: Date.now() - 3 * HOUR, reason: "no_answer" };
+    const gaps = [gap, ...(site.silent_for ? [{ from: to, to: Number(q.get("to")), reason: "no_connection" }] : [])].filter((g) => g.to > from && g.from < Number(q.get("to")));
+    const inGap = (at) => at >= gap.from && at < gap.to;
+    if ((to - from) / step <= n * 2) {
+      const raw = [];
+      for (let at = Math.ceil(from / step) * step; at <= to; at += step) if (!inGap(at)) raw.push({ at, value: valueAt(site.id, p, at), quality: noise(at / 7) > 0.995 ? "calibration" : "good" });
+      return { from, to: Number(q.get("to")), unit: p.unit, raw, buckets: null, gaps };
+    }
+    const width = Math.ceil((to - from) / n / 1000) * 1000, buckets = [];
+    for (let at = from; at < to; at += width) {
+      const v = [0, 1, 2, 3, 4, 5].map((i) => valueAt(site.id, p, at + (i * width) / 6));
+      if (!inGap(at)) buckets.push({ from: at, to: at + width, min: Math.min(...v), max: Math.max(...v), mean: v.reduce((a, b) => a + b, 0) / 6, count: Math.round(width / step) });
+    }
+    return { from, to: Number(q.get("to")), unit: p.unit, raw: null, buckets, gaps };
+  }
+  const sitePage = (s) => ({ now: Date.now(), site: siteLine(s), devices: s.devices, signals: cases.filter((c) => c.site === s.id).flatMap((c) => c.signals), points: s.points.map((p) => ({ device: p.device, name: p.name, label: p.label, unit: p.unit, value: p.quality ? null : valueAt(s.id, p, last(s)), quality: p.quality ?? "good", at: last(s), limits: p.rule ? [limitOf(p.rule)] : [] })) });
+  const summary = (c) => { const { device: _d, signals: _s, rules: _r, history: _h, innocent: _i, blockers: _b, ...line } = c; return line; };
+
+  function credit(uscc) {
+    const business = [...Object.values(businesses), sites[3].business].find((b) => b.uscc === uscc);
+    if (!business) return null;
+    const mine = entries.filter((e) => e.uscc === uscc), live = mine.filter((e) => ["notified", "in_force", "under_objection"].includes(e.status));
+    const score = live.reduce((a, e) => a + { I: 2, II: 8, III: 15, IV: 30 }[e.severity], 0);
+    return { business, grade: score >= 40 ? "D" : score >= 20 ? "C" : score >= 5 ? "B" : "A", score, explanation: live.map((e) => ({ text: T(`${e.title.zh}（${e.id}）`, `${e.title.en} (${e.id})`), points: { I: 2, II: 8, III: 15, IV: 30 }[e.severity] })), entries: mine };
+  }
+  function plan() {
+    const visits = sites.slice(0, 3).map((s, i) => ({ site: s.id, site_name: s.name, address: s.address, business: s.business, grade: credit(s.business.uscc).grade,
+      why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), T("距上次检查 97 天", "97 days since the last visit")] : [T("年度计划", "The yearly plan")],
+      findings: cases.filter((c) => c.site === s.id && c.state !== "rejected").map((c) => ({ case: c.id, title: c.title, severity: c.severity, state: c.state })),
+      items: [
+        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: ["market"], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null },
+        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: ["market", "environment"], proved_since: null, proved_by: null, due_at: start + 4 * DAY },
+        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: ["emergency", "fire"], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null },
+        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: ["fire"], proved_since: null, proved_by: null, due_at: null },
+      ].filter((item) => [[0, 1, 3], [1, 3], [2, 3]][i].includes(Number(item.id.slice(2)) - 1)) }));
+    return { day: Date.now(), visits, separate: 7 };
+  }
+  function decide(c, body, user) {
+    if (c.decision) return { status: 409, body: { error: "already decided" } };
+    if (body.decision === "confirm" && c.blockers.length) return { status: 422, body: { error: c.blockers[0].zh } };
+    c.decision = { decision: body.decision, by: user.name, at: Date.now(), reason: body.reason };
+    c.state = body.decision === "confirm" ? "confirmed" : "rejected";
+    if (body.decision === "confirm") {
+      c.evidence = { id: `E-${c.id}`, digest: [...Array(64)].map((_, i) => "0123456789abcdef"[Math.floor(noise(i + c.opened_at) * 16)]).join(""), sealed_at: Date.now() };
+      entries.unshift(entryOf(c, Date.now()));
+    }
+    return { status: 200, body: { state: c.state } };
+  }
+  function act(entry, action, body, user) {
+    const next = { objection: "under_objection", uphold: "in_force", in_force: "in_force", correct: "corrected", withdraw: "withdrawn", repair: "repaired" }[action];
+    if (!next) return null;
+    entry.status = next;
+    entry.timeline.push({ status: next, at: Date.now(), by: user.name, reason: body.reason });
+    return { status: 200, body: {} };
+  }
+  const ok = (body) => (body ? { body } : null);
+
+  return {
+    user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role }),
+    answer(method, url, body, user) {
+      const p = url.pathname.split("/").slice(2).map(decodeURIComponent), q = url.searchParams;
+      if (p[0] === "overview") return ok({ now: Date.now(), sites: sites.map(siteLine) });
+      if (p[0] === "sites") { const s = sites.find((x) => x.id === p[1]); return s ? ok(p[2] === "signals" ? sitePage(s).signals : sitePage(s)) : null; }
+      if (p[0] === "series") return ok(series(q));
+      if (p[0] === "cases" && !p[1]) return ok(cases.map(summary));
+      const c = p[0] === "cases" && byId(p[1]);
+      if (c && method === "GET") return ok({ ...c, now: Date.now(), history: cases.filter((o) => o !== c && o.site === c.site && o.decision).map((o) => ({ id: o.id, at: o.opened_at, state: o.state, title: o.title, reason: o.decision.reason })) });
+      if (c && p[2] === "take") { c.taken_by = user.name; c.taken_at = Date.now(); c.state = "taken"; return ok({ state: "taken" }); }
+      if (c && p[2] === "decision") return decide(c, body, user);
+      if (p[0] === "businesses") return p[1] ? ok(credit(p[1])) : ok([...Object.values(businesses), sites[3].business].map((b) => ({ ...b, grade: credit(b.uscc).grade, entries: credit(b.uscc).entries.length })));
+      const entry = p[0] === "credit" && entries.find((e) => e.id === p[1]);
+      if (entry) return act(entry, p[2], body, user);
+      if (p[0] === "inspection") return ok(plan());
+      if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };
+      return null;
+    },
+  };
+}

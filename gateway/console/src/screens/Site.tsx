@@ -1,0 +1,99 @@
+// A site: every point with its curve, every instrument with what it may be used for, every signal.
+import { useState } from "react";
+import { Segmented } from "antd";
+import { useI18n, type Key } from "../i18n/index.tsx";
+import { api } from "../api/client.ts";
+import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
+import { limit, quantity } from "../format.ts";
+import { Loading, useLoad } from "../parts/load.tsx";
+import { PointChart } from "../parts/PointChart.tsx";
+import { Against, Age, FitnessLine, Lasted, Nothing, Quality, SeverityTag, StatusWord, When } from "../parts/words.tsx";
+import { href, setQuery, useRoute } from "../route.ts";
+
+const SPANS: [string, number][] = [["1h", 3600_000], ["6h", 6 * 3600_000], ["1d", 86_400_000], ["7d", 7 * 86_400_000]];
+
+export default function Site({ id }: { id: string }) {
+  const { t } = useI18n();
+  const page = useLoad(() => api.site(id), [id]);
+  return <><a className="back" href={href()}>{t("site.back")}</a><Loading of={page} what="what.site">{(data) => <Body page={data} />}</Loading></>;
+}
+
+function Body({ page }: { page: SitePage }) {
+  const { t, tx, lang } = useI18n();
+  const { query } = useRoute();
+  const span = SPANS.find(([name]) => name === query.get("w")) ?? SPANS[1]!;
+  const { site } = page;
+  return (
+    <>
+      <div className="head">
+        <div>
+          <h1>{tx(site.name)} <StatusWord of={site.status} /></h1>
+          <p className="muted">{site.address} · {site.domains.map((d) => t(`domain.${d}`)).join(lang === "zh" ? "、" : ", ")} · {t("site.business")} <a href={href("credit", site.business.uscc)}>{site.business.name}</a></p>
+        </div>
+        <p className="headside"><span className="muted">{t("overview.lastReading")}</span> <Age at={site.last_reading_at} /><span className="dot"> · </span><a href={`${href("cases")}?site=${encodeURIComponent(site.id)}`}>{t("site.cases")}</a></p>
+      </div>
+      <Points points={page.points} />
+      {page.points.length > 0 && (
+        <section>
+          <div className="sectionhead"><h2>{t("what.series")}</h2>
+            <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
+          </div>
+          <div className="charts">
+            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={tx(p.label)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
+          </div>
+        </section>
+      )}
+      <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} /></section>
+      {page.devices.length > 0 && <section><h2>{t("site.devices")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>}
+    </>
+  );
+}
+
+function Points({ points }: { points: PointLine[] }) {
+  const { t, tx } = useI18n();
+  if (points.length === 0) return <section><h2>{t("site.points")}</h2><Nothing>{t("site.noPoints")}</Nothing></section>;
+  return (
+    <section>
+      <h2>{t("site.points")}</h2>
+      <table className="table points">
+        <thead><tr><th>{t("site.point")}</th><th className="right">{t("site.value")}</th><th>{t("site.quality")}</th><th>{t("site.age")}</th><th>{t("site.limit")}</th></tr></thead>
+        <tbody>
+          {points.map((p) => (
+            <tr key={`${p.device}/${p.name}`}>
+              <td>{tx(p.label)}</td>
+              <td className="right num value">{quantity(p.value, p.unit, t)}</td>
+              <td><Quality of={p.quality} /></td>
+              <td><Age at={p.at} /></td>
+              <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+export function Signals({ signals }: { signals: SignalLine[] }) {
+  const { t, tx } = useI18n();
+  const [all, setAll] = useState(false);
+  if (signals.length === 0) return <Nothing>{t("site.noSignals")}</Nothing>;
+  const sorted = [...signals].sort((a, b) => Number(a.closed_at != null) - Number(b.closed_at != null) || b.opened_at - a.opened_at);
+  return (
+    <>
+      <ol className="rows">
+        {(all ? sorted : sorted.slice(0, 8)).map((s) => {
+          const line = (
+            <>
+              <span className="tag"><SeverityTag of={s.severity} /></span>
+              <span className="what"><strong>{tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
+              <span className="facts"><Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} /><span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
+              <span className="side"><span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
+            </>
+          );
+          return <li key={s.id}>{s.case ? <a className="row" href={href("cases", s.case)}>{line}</a> : <div className="row">{line}</div>}</li>;
+        })}
+      </ol>
+      {sorted.length > 8 && !all && <button className="plain" onClick={() => setAll(true)}>{t("cases.all")} ({sorted.length})</button>}
+    </>
+  );
+}

@@ -1,0 +1,205 @@
+// Walks every screen of the console in Chromium as an inspector would: both languages, both widths.
+// BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path.
+// Tolerant to which cases exist, strict on behaviour. The last line is `N passed, N failed`.
+import { createRequire } from "node:module";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+const require = createRequire(new URL("../../gateway/console/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const base = (process.env.BASE_URL ?? "http://127.0.0.1:8099").replace(/\/$/, "");
+const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.env.PASSWORD;
+const shots = process.env.SHOTS;
+const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
+const WORDS = {
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", undo: "撤回" },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", undo: "Undo" },
+};
+let passed = 0, failed = 0;
+
+function check(what, ok, detail = "") {
+  if (ok) passed += 1;
+  else { failed += 1; console.error(`FAILED ${what} ${detail}`); }
+}
+
+async function visible(page, selector, what) {
+  try { await page.locator(selector).first().waitFor({ state: "visible", timeout: 20_000 }); check(what, true); return true; }
+  catch { check(what, false, `nothing visible at ${selector} on ${page.url()}`); return false; }
+}
+
+/** What holds on every screen. */
+async function screen(page, where, lang, label) {
+  await page.waitForFunction(() => !document.querySelector("main .reading"), null, { timeout: 20_000 }).catch(() => undefined);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  check(`${label} ${where}: nothing sticks out sideways`, over <= 0, `${over} px`);
+  const text = await page.locator("body").innerText();
+  check(`${label} ${where}: no text is missing`, !/undefined|NaN|\[object|null /.test(text), text.match(/.{20}(undefined|NaN|\[object|null ).{0,20}/s)?.[0] ?? "");
+  const severities = await page.locator(".sev:not(.sev-quiet)").allInnerTexts();
+  check(`${label} ${where}: every severity is a word`, severities.every((s) => SEVERITY[lang].test(s)), severities.join());
+  const times = await page.locator("time").allInnerTexts();
+  check(`${label} ${where}: every time has its zone`, times.every((t) => t.includes("+08:00")), times.find((t) => !t.includes("+08:00")) ?? "");
+  if (shots) await page.screenshot({ path: join(shots, `${label}-${where}.png`), fullPage: true });
+}
+
+async function open(page, hash) {
+  await page.goto(`${base}/#/${hash}`);
+  await page.locator("h1").first().waitFor({ timeout: 20_000 });
+}
+
+async function signIn(page, lang, label) {
+  await page.goto(`${base}/`);
+  await page.locator('input[type="password"]').waitFor({ timeout: 20_000 });
+  if (lang === "en") await page.getByRole("button", { name: "English" }).click();
+  await screen(page, "signin", lang, label);
+  await page.locator("#user").fill(name);
+  await page.locator("#password").fill(`${password}-wrong`);
+  await page.locator('button[type="submit"]').click();
+  await visible(page, `text=${WORDS[lang].wrong}`, `${label} signin: a wrong password is said in words`);
+  await page.locator("#password").fill(password);
+  await page.keyboard.press("Enter");
+  await visible(page, `h1:has-text("${WORDS[lang].overview}")`, `${label} signin: leads to the overview`);
+}
+
+async function overviewAndSite(page, lang, label) {
+  await visible(page, "[data-site]", `${label} overview: lists sites`);
+  check(`${label} overview: says whether it is live`, WORDS[lang].live.test(await page.locator(".live").innerText()));
+  await screen(page, "overview", lang, label);
+  const live = page.locator("[data-site]:has(.status-live)");
+  const sites = (await live.count()) > 0 ? live : page.locator("[data-site]");
+  await sites.first().click();
+  await page.waitForURL(/#\/sites\//);
+  if (await visible(page, ".points .value", `${label} site: points with their last value`)) {
+    const values = await page.locator(".points .value").allInnerTexts();
+    check(`${label} site: no number without a unit`, values.every((v) => v === "—" || /^[-−\d.]+ \S/.test(v)), values.join());
+    await visible(page, "[data-chart] canvas", `${label} site: curves are drawn`);
+  }
+  await screen(page, "site", lang, label);
+  const url = page.url();
+  await page.reload();
+  await visible(page, ".points .value", `${label} site: the address alone leads back here`);
+  check(`${label} site: address unchanged after reload`, page.url() === url);
+}
+
+async function caseWalk(page, lang, label) {
+  await open(page, "cases?state=all");
+  await visible(page, `h1:has-text("${WORDS[lang].cases}")`, `${label} cases: title`);
+  await visible(page, "a.caserow, .nothing", `${label} cases: a list, or words that it is empty`);
+  await screen(page, "cases", lang, label);
+  const ids = (selector) => page.locator(selector).evaluateAll((rows) => rows.map((r) => r.dataset.case));
+  const unfit = await ids('[data-case][data-fit="false"]:is([data-state="open"],[data-state="taken"])');
+  const fit = await ids('[data-case][data-fit="true"]:is([data-state="open"],[data-state="taken"])');
+  const settled = await ids('[data-case][data-state="confirmed"]');
+  if (unfit.length) await unfitCase(page, unfit[0], lang, label);
+  if (fit.length) await undoOnce(page, fit[0], lang, label);
+  if (fit.length) await confirmCase(page, fit[0], lang, label);
+  else console.log(`${label}: no fit case left to confirm`);
+  const sealed = fit[0] ?? settled[0];
+  if (sealed) await evidence(page, sealed, lang, label);
+  return sealed;
+}
+
+async function unfitCase(page, id, lang, label) {
+  await open(page, `cases/${encodeURIComponent(id)}`);
+  await visible(page, "[data-cannot]", `${label} case: says why it cannot be confirmed`);
+  check(`${label} case: the sentence is in words`, (await page.locator("[data-cannot]").innerText()).includes(WORDS[lang].cannot));
+  check(`${label} case: what is unfit cannot be confirmed`, await page.locator("[data-confirm]").isDisabled());
+  await page.keyboard.press("c");
+  check(`${label} case: nor by key`, (await page.locator(".ant-modal").count()) === 0);
+  await screen(page, "case-unfit", lang, label);
+}
+
+async function undoOnce(page, id, lang, label) {
+  await open(page, `cases/${encodeURIComponent(id)}`);
+  await visible(page, "[data-chart] canvas", `${label} case: the minutes before and after are drawn`);
+  await screen(page, "case", lang, label);
+  await page.keyboard.press("r");
+  await visible(page, `.ant-modal:has-text("${WORDS[lang].reject}")`, `${label} case: R opens setting aside`);
+  await page.locator(".presets button").first().click();
+  await page.locator("[data-submit]").click();
+  await page.locator(".undo button").first().click();
+  await page.locator(".undo").waitFor({ state: "hidden" });
+  await page.waitForTimeout(300);
+  check(`${label} case: undone, still to decide`, (await page.locator("[data-decided]").count()) === 0);
+}
+
+async function confirmCase(page, id, lang, label) {
+  await open(page, `cases/${encodeURIComponent(id)}`);
+  await page.locator(".actions").waitFor();
+  if (await page.locator(".actions button").first().isEnabled()) {
+    await page.keyboard.press("t");
+    await visible(page, ".actions button:first-child[disabled]", `${label} case: T takes it up`);
+  }
+  await page.keyboard.press("c");
+  if (!(await visible(page, `.ant-modal:has-text("${WORDS[lang].confirm}")`, `${label} case: C opens the confirmation`))) return;
+  await page.locator("[data-submit]").click();
+  await visible(page, `text=${WORDS[lang].need}`, `${label} case: four checks are asked for`);
+  for (const box of await page.locator(".ant-modal .ant-checkbox-input").all()) await box.check();
+  await page.locator('input[name="reason"]').fill(lang === "zh" ? "现场核实，库门未关严" : "Checked on site, the door did not close");
+  await page.waitForTimeout(200);
+  if (shots) await page.screenshot({ path: join(shots, `${label}-confirm.png`) });
+  await page.keyboard.press("Enter");
+  await visible(page, ".undo", `${label} case: Enter submits, with an undo until it has effect`);
+  await page.locator(".undo button").last().click();
+  await visible(page, '[data-decided="confirmed"]', `${label} case: the finding stands`);
+}
+
+async function evidence(page, id, lang, label) {
+  await open(page, `cases/${encodeURIComponent(id)}`);
+  if (await visible(page, "[data-digest]", `${label} case: the evidence has a digest`)) {
+    check(`${label} case: the digest is SHA-256`, /^(sha256:)?[0-9a-f]{64}$/.test((await page.locator("[data-digest]").innerText()).trim()));
+    const wait = page.waitForEvent("download", { timeout: 20_000 }).catch(() => null);
+    await page.locator("a[download]").click();
+    check(`${label} case: the bundle can be downloaded`, (await wait) != null);
+  }
+  await screen(page, "case-confirmed", lang, label);
+}
+
+async function creditAndPlan(page, lang, label, sealed) {
+  await open(page, "credit");
+  await visible(page, "[data-uscc]", `${label} credit: lists businesses`);
+  await screen(page, "credit-list", lang, label);
+  if (sealed) {
+    await open(page, `cases/${encodeURIComponent(sealed)}`);
+    await page.locator('.casehead a[href*="credit"]').click();
+    await visible(page, "[data-entry]", `${label} credit: the finding became an entry`);
+  } else {
+    await page.locator("[data-uscc]").first().click();
+  }
+  await visible(page, ".grade", `${label} credit: a risk class with a word`);
+  await screen(page, "credit", lang, label);
+  await open(page, "plan");
+  await visible(page, `h1:has-text("${WORDS[lang].plan}")`, `${label} plan: title`);
+  await visible(page, "[data-visit], .nothing", `${label} plan: visits, or words that there are none`);
+  const addresses = await page.locator("[data-visit]").evaluateAll((all) => all.map((v) => v.dataset.visit));
+  check(`${label} plan: one address each`, new Set(addresses).size === addresses.length, addresses.join());
+  await screen(page, "plan", lang, label);
+}
+
+async function walk(browser, lang, width) {
+  const label = `${lang}-${width}`;
+  const context = await browser.newContext({ viewport: { width, height: width < 600 ? 844 : 860 }, locale: lang === "zh" ? "zh-CN" : "en-GB" });
+  const page = await context.newPage();
+  const errors = [];
+  // The browser itself logs a refused sign-in (401) as a console error; everything else is ours.
+  page.on("console", (m) => { if (m.type() === "error" && !(m.text().includes("401") && m.location().url.includes("/api/session"))) errors.push(`${m.text()} ${m.location().url}`); });
+  page.on("pageerror", (e) => errors.push(String(e)));
+  try {
+    await signIn(page, lang, label);
+    await overviewAndSite(page, lang, label);
+    const sealed = await caseWalk(page, lang, label);
+    await creditAndPlan(page, lang, label, sealed);
+  } catch (error) {
+    check(`${label}: the walk ends`, false, String(error));
+    if (shots) await page.screenshot({ path: join(shots, `${label}-failed.png`) }).catch(() => undefined);
+  }
+  check(`${label}: no error in the browser's console`, errors.length === 0, errors.slice(0, 3).join(" | "));
+  await context.close();
+}
+
+if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD"); process.exit(2); }
+if (shots) mkdirSync(shots, { recursive: true });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
