@@ -166,14 +166,17 @@ def coldstore(models, data):
         return
     with open(path) as file:
         probes = file.readline().strip().split(",")[1:]
-    settle, rates = 2 * WEEK_OF_QUARTERS, []
+    settle, rates, thresholds, at = 2 * WEEK_OF_QUARTERS, [], (0.5, 0.55, 0.6, 0.65, 0.7, 0.8), []
     for probe in probes:
         s, signal = score(models, path, "date", [probe], settle)
         weeks = (len(s) - settle) / WEEK_OF_QUARTERS
         starts = (signal[1:] > signal[:-1])[settle - 1 :].sum()
         rates.append(starts / weeks)
+        above = s[settle - 1 :, None] >= np.array(thresholds)
+        at.append((above[1:] > above[:-1]).sum(0) / weeks)
     print(f"cold store: {len(rates)} probes, {weeks:.1f} weeks each after two weeks of learning")
     print(f"  signals per sensor-week: mean {np.mean(rates):.2f}, lowest {min(rates):.2f}, highest {max(rates):.2f}")
+    print("  events per sensor-week by threshold: " + ", ".join(f"{t}: {r:.2f}" for t, r in zip(thresholds, np.mean(at, 0))))
     s, signal = score(models, path, "date", probes, 4 * settle)
     starts = (signal[1:] > signal[:-1])[4 * settle - 1 :].sum()
     print(f"  all probes as one group, 8 weeks of learning: {starts / ((len(s) - 4 * settle) / WEEK_OF_QUARTERS) / len(probes):.2f} per sensor-week")

@@ -17,9 +17,12 @@ const BLOCK: usize = 8;
 /// A score needs at least this many samples before it.
 const WARM_UP: u64 = 20;
 /// Scores at or above this raise a signal. One number for every series; chosen as the model card says.
-pub const THRESHOLD: f64 = 0.86;
+pub const THRESHOLD: f64 = 0.5;
 
-/// The state of one series: about 30 KB once it is full.
+/// What the pattern memory weighs beside the forecaster's surprise; chosen as the model card says.
+const PATTERN_WEIGHT: f64 = 0.7;
+
+/// The state of one series: about 32 KB once it is full.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeriesState {
     /// The last [`WINDOW`] samples, newest last; NaN is a missing one.
@@ -106,9 +109,11 @@ impl SeriesState {
     pub fn judge(&mut self, due: &Due, forecast: Forecast) -> Score {
         let spread = forecast.spread.max(1e-12);
         let z = |x: f64| ((x - forecast.median) / spread).asinh();
-        let surprise =
-            (z(due.actual - due.offset) - z(forecast.loc)).abs() / forecast.scale.max(1e-3);
-        let fused = self.surprise.judge(surprise) + self.pattern.judge(due.pattern);
+        // The plain distance in the series' unit: its own past turns it into a tail. Divided by the forecast's
+        // scale it tells less, see the model card.
+        let surprise = (due.actual - due.offset - forecast.loc).abs();
+        let fused =
+            self.surprise.judge(surprise) + PATTERN_WEIGHT * self.pattern.judge(due.pattern);
         let score = 1.0 / (1.0 + (-fused).exp());
         let is_through = self.hold.accept(due.number, score);
         let at =
