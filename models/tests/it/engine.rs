@@ -140,7 +140,9 @@ fn a_restart_in_mid_window_gives_the_same_scores_and_a_spike_is_a_signal() {
 #[test]
 fn a_damaged_snapshot_is_refused() {
     let mut state = SeriesState::default();
-    (0..50).for_each(|i| drop(state.push(i, Some(1.0))));
+    for i in 0..50 {
+        state.push(i, Some(1.0));
+    }
     let bytes = state.to_bytes();
     assert!(SeriesState::from_bytes(&bytes[..bytes.len() - 3]).is_err());
     assert!(SeriesState::from_bytes(&[9]).is_err());
