@@ -8,7 +8,12 @@ pub fn reading(point: &Point, answer: Answer, at: Timestamp) -> Reading {
     let (value, quality) = match answer {
         Err(absence) => (None, Quality::Missing(absence)),
         Ok(raw) => {
-            let value = tidy(raw * point.scale + point.offset);
+            let is_scaled = point.scale != 1.0 || point.offset != 0.0;
+            let value = if is_scaled {
+                tidy(raw * point.scale + point.offset)
+            } else {
+                raw
+            };
             let quality = if !value.is_finite() {
                 Quality::Missing(Absence::Unreadable)
             } else if value < point.range.0 || value > point.range.1 {
@@ -42,7 +47,9 @@ mod tests {
 
     fn point() -> Point {
         let text = "name=\"x\"\n[[point]]\nname=\"t\"\nfunction=\"holding\"\nregister=0\ntype=\"i16\"\nscale=0.1\noffset=-1\nunit=\"℃\"\nrange=[-40,60]";
-        profile::read("x", text, &mut Problems::new()).remove(0)
+        profile::read("x", text, &mut Problems::new())
+            .points
+            .remove(0)
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub struct Device {
     pub timeout: Duration,
     /// What to ask for.
     pub points: Vec<Point>,
+    /// Where the instrument keeps its own time, if it does.
+    pub clock: Option<Point>,
 }
 
 /// Reads the file and the profiles beside it.
@@ -250,7 +252,8 @@ fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<D
     let profile = folder.join(profile?);
     let fix = "name a file of config/devices, relative to this file";
     let text = read_text(&profile, fix, problems)?;
-    let points = profile::read(&profile.display().to_string(), &text, problems);
+    let profile::Profile { points, clock } =
+        profile::read(&profile.display().to_string(), &text, problems);
     let unit_id = u8::try_from(unit_id).ok()?;
     Some(Device {
         id: id?,
@@ -259,6 +262,7 @@ fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<D
         every: every?,
         timeout: timeout?,
         points,
+        clock,
     })
 }
 

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 /// Units that a point may have. A unit outside this list is a typing error until it is added here.
 pub const UNITS: &[&str] = &[
-    "℃", "%", "%RH", "%LEL", "ppm", "mg/m3", "ug/m3", "m3/h", "m/s", "A", "V", "kW", "kWh", "Hz",
-    "dB(A)", "Pa", "kPa", "mm", "1",
+    "℃", "%", "%vol", "%RH", "%LEL", "ppm", "mg/m3", "ug/m3", "m3/h", "m/s", "A", "V", "kW", "kWh",
+    "Hz", "dB(A)", "Pa", "kPa", "mm", "1",
 ];
 
 /// One quantity of an instrument.
@@ -38,11 +38,26 @@ pub struct Point {
     pub factor: Option<String>,
 }
 
+/// A profile.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Profile {
+    /// The quantities.
+    pub points: Vec<Point>,
+    /// Where the instrument keeps the time of its measurement (milliseconds since 1970, UTC), if it does; else the
+    /// agent's time of asking is the reading's time.
+    pub clock: Option<Point>,
+}
+
 /// Reads a profile. Gives the points that are right even if others are wrong; the problems say which.
-pub fn read(file: &str, text: &str, problems: &mut Problems) -> Vec<Point> {
+pub fn read(file: &str, text: &str, problems: &mut Problems) -> Profile {
     let Some(mut section) = Section::parse(file, text, problems) else {
-        return Vec::new();
+        return Profile::default();
     };
+    let clock = section
+        .has("time")
+        .then(|| section.section("time", problems))
+        .flatten()
+        .and_then(|part| clock(part, problems));
     let _: Option<String> = section.parsed("name", "\"cold-room logger\"", problems);
     let mut points: Vec<Point> = Vec::new();
     let mut names = HashSet::new();
@@ -73,7 +88,50 @@ pub fn read(file: &str, text: &str, problems: &mut Problems) -> Vec<Point> {
         part.finish(problems);
     }
     section.finish(problems);
-    points
+    Profile { points, clock }
+}
+
+fn clock(mut part: Section, problems: &mut Problems) -> Option<Point> {
+    let function = if part.has("function") {
+        part.parsed("function", "\"holding\"", problems)
+    } else {
+        Some(Function::Holding)
+    };
+    let register = part.integer("register", 0, 65532, problems);
+    let kind: Option<Kind> = part.parsed("type", "\"u64\"", problems);
+    let order = if part.has("word_order") {
+        part.parsed("word_order", "\"abcd\"", problems)
+    } else {
+        Some(WordOrder::Abcd)
+    };
+    let unit: Option<String> = part.parsed("unit", "\"ms\"", problems);
+    if unit.as_ref().is_some_and(|unit| unit != "ms") {
+        problems.add(
+            part.place("unit"),
+            "only milliseconds since 1970 are understood",
+            "write unit = \"ms\"",
+        );
+    }
+    if kind.is_some_and(|kind| !matches!(kind, Kind::U64 | Kind::I64)) {
+        problems.add(
+            part.place("type"),
+            "milliseconds since 1970 need 64 bits",
+            "write type = \"u64\"",
+        );
+    }
+    part.finish(problems);
+    Some(Point {
+        name: PointName::new("time").ok()?,
+        function: function?,
+        register: u16::try_from(register?).ok()?,
+        kind: kind?,
+        order: order?,
+        scale: 1.0,
+        offset: 0.0,
+        unit: unit?,
+        range: (0.0, f64::MAX),
+        factor: None,
+    })
 }
 
 fn overlap(a: &Point, b: &Point) -> bool {

@@ -1,1 +1,386 @@
-//! Placeholder, filled in by its owner.
+//! What runs, and how it stops. The only place that starts tasks.
+//!
+//! Order of stopping: inputs (MQTT), then what follows the journal (detection, series), then what answers
+//! (HTTP), then the journal itself. If the grace runs out, it is said which part was still busy.
+
+use crate::{
+    api::{self, Api},
+    broker, case,
+    config::Config,
+    credit::deliver,
+    detect::{self, Signals},
+    evidence::Vault,
+    ingest::{Ingest, dictionary::Dictionary},
+    metrics::Metrics,
+    series,
+    store::Records,
+};
+use anyhow::Context;
+use journal::{Journal, Options};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+/// Signals of one device within this time (divided by the training scale) are one case.
+const CASE_GAP_MS: f64 = 3_600_000.0;
+const GATHER_EVERY: Duration = Duration::from_millis(200);
+const DELIVER_EVERY: Duration = Duration::from_secs(1);
+const TICK_EVERY: Duration = Duration::from_secs(1);
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(4);
+/// Blocks kept behind the slowest follower, so that recent history can be read again.
+const KEEP_BLOCKS: u64 = 10_000;
+
+/// A running gateway.
+pub struct Running {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where MQTT listens without TLS.
+    pub mqtt: Option<SocketAddr>,
+    /// Where MQTT listens with TLS.
+    pub mqtt_tls: Option<SocketAddr>,
+    journal: Journal,
+    broker: broker::Running,
+    series: series::Running,
+    rules: detect::task::Running,
+    model: Option<detect::onnx::Running>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+/// Starts everything; every port is bound before anything runs.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let data = &config.data;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("cannot create the data folder {}", data.display()))?;
+    let listener = tokio::net::TcpListener::bind(config.http)
+        .await
+        .with_context(|| format!("cannot listen on {} for HTTP", config.http))?;
+    let http = listener
+        .local_addr()
+        .context("the HTTP listener has no address")?;
+    let metrics = Arc::new(Metrics::default());
+    let journal = Journal::open(&data.join("journal.db"), Options::default())
+        .context("cannot open the journal")?;
+    let dictionary = Dictionary::default();
+    let ingest = Ingest::open(
+        journal.clone(),
+        dictionary.clone(),
+        metrics.clone(),
+        config.ingest,
+    )
+    .context("cannot start ingest")?;
+    let records = Records::open(&data.join("records.db")).context("cannot open the records")?;
+    let signals = Signals::open(&data.join("detect.db")).context("cannot open the signals")?;
+    let vault = Vault::open(&data.join("evidence")).context("cannot open the evidence")?;
+    let clients = config.registry.agents.iter().map(|agent| {
+        let role = broker::Role::Agent {
+            site: agent.site.to_string(),
+        };
+        (
+            agent.id.to_string(),
+            broker::Client {
+                role,
+                password_hash: None,
+            },
+        )
+    });
+    let directory = broker::Directory::new(clients.collect::<HashMap<_, _>>());
+    let broker = broker::start(&config.broker, directory, ingest.clone())
+        .await
+        .context("cannot start the broker")?;
+    let series = series::start(config.series, &journal, &dictionary, &metrics)
+        .context("cannot start the series")?;
+
+    let (alarm, alarms) = mpsc::unbounded_channel();
+    let setup = detect::task::Setup {
+        rules: config.rules.clone(),
+        facts: config.registry.facts(),
+        dictionary: dictionary.clone(),
+        time_scale: config.time_scale,
+        on_open: Box::new(move |signal| {
+            // Bounded by the number of signals that open; the receiver ends only with the process.
+            let _ended = alarm.send(signal.clone());
+        }),
+    };
+    let rules = detect::task::start(setup, &journal, signals.clone(), metrics.clone())
+        .context("cannot start detection")?;
+    let mut scoring_unavailable = None;
+    let mut model = None;
+    if let Some(m) = config.model {
+        let engine = models::Engine::open(&m.catalogue, &m.name, &models::RuntimePath(m.runtime))
+            .context("cannot open the model")?;
+        if let models::Availability::Unavailable(reason) = engine.availability() {
+            scoring_unavailable = Some(reason.clone());
+        }
+        model = detect::onnx::start(
+            engine,
+            m.binding,
+            dictionary,
+            &journal,
+            signals.clone(),
+            metrics.clone(),
+        )
+        .context("cannot start scoring")?;
+    }
+
+    let (stop, stopping) = watch::channel(false);
+    let changed = watch::Sender::new(0);
+    let registry = Arc::new(config.registry);
+    let api = Api(Arc::new(api::Inner {
+        records: records.clone(),
+        registry,
+        rules: config.rules,
+        time_scale: config.time_scale,
+        signals: signals.clone(),
+        series: series.series.clone(),
+        ingest: ingest.clone(),
+        vault,
+        metrics,
+        detected: rules.cursor_handle(),
+        scoring_unavailable,
+        changed: changed.clone(),
+        stopping: stopping.clone(),
+        failed: Mutex::default(),
+    }));
+    let until = stopping.clone();
+    let serve = async move {
+        let ended = axum::serve(listener, api::router(api))
+            .with_graceful_shutdown(stopped(until))
+            .await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "HTTP ended");
+        }
+    };
+    let mut tasks = vec![
+        ("http", tokio::spawn(serve)),
+        ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
+        (
+            "alarms",
+            tokio::spawn(publish_alarms(alarms, broker.broker())),
+        ),
+        (
+            "cases",
+            tokio::spawn(gather(
+                records.clone(),
+                signals,
+                CASE_GAP_MS / config.time_scale,
+                changed.clone(),
+                stopping.clone(),
+            )),
+        ),
+        (
+            "trim",
+            tokio::spawn(trim(
+                journal.clone(),
+                series.series.clone(),
+                rules.cursor_handle(),
+                stopping.clone(),
+            )),
+        ),
+    ];
+    if let Some(platform) = config.platform {
+        tasks.push((
+            "outbox",
+            tokio::spawn(deliver_due(records, platform, changed, stopping)),
+        ));
+    }
+    Ok(Running {
+        http,
+        mqtt: broker.local_addr(),
+        mqtt_tls: broker.local_addr_tls(),
+        journal,
+        broker,
+        series,
+        rules,
+        model,
+        stop,
+        tasks,
+    })
+}
+
+impl Running {
+    /// Stops in order, within the grace of each part.
+    pub async fn stop(self) {
+        within("broker", self.broker.stop()).await;
+        let (rules, model) = (self.rules, self.model);
+        let followers = tokio::task::spawn_blocking(move || {
+            rules.stop();
+            if let Some(model) = model {
+                model.stop();
+            }
+        });
+        within("detection", followers).await;
+        within("series", self.series.stop()).await;
+        self.stop.send_replace(true);
+        for (name, task) in self.tasks {
+            if name == "alarms" {
+                task.abort();
+            } else {
+                within(name, task).await;
+            }
+        }
+        within("journal", self.journal.close()).await;
+    }
+}
+
+async fn within(name: &str, part: impl Future) {
+    if tokio::time::timeout(GRACE, part).await.is_err() {
+        tracing::error!(
+            part = name,
+            "still busy when its grace ran out; what it had not written is in the journal"
+        );
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means the sender is gone, which is a stop as well.
+    let _gone = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn tick(ingest: Ingest, stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        () = ingest.tick(TICK_EVERY) => {}
+        () = stopped(stopping) => {}
+    }
+}
+
+/// Tells subscribers of `alarm/SITE/DEVICE/POINT`.
+async fn publish_alarms(
+    mut alarms: mpsc::UnboundedReceiver<detect::Signal>,
+    broker: broker::Broker,
+) {
+    while let Some(signal) = alarms.recv().await {
+        let topic = format!("alarm/{}/{}/{}", signal.site, signal.device, signal.point);
+        let body = serde_json::to_vec(&signal).expect("a signal is always JSON");
+        if !broker.publish(&topic, body) {
+            tracing::warn!(
+                topic,
+                "an alarm was not published; the signal itself is kept"
+            );
+        }
+    }
+}
+
+/// Runs `step` every `every`, and at once again while there is more.
+async fn repeat<F: Future<Output = bool>>(
+    every: Duration,
+    stopping: watch::Receiver<bool>,
+    mut step: impl FnMut() -> F,
+) {
+    loop {
+        if step().await && !*stopping.borrow() {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stopped(stopping.clone()) => return,
+        }
+    }
+}
+
+async fn gather(
+    records: Records,
+    signals: Signals,
+    gap_ms: f64,
+    changed: watch::Sender<u64>,
+    stopping: watch::Receiver<bool>,
+) {
+    repeat(GATHER_EVERY, stopping, || {
+        let (records, signals) = (records.clone(), signals.clone());
+        let changed = changed.clone();
+        async move {
+            let step = move || case::store::step(&records, &signals, gap_ms as i64);
+            match tokio::task::spawn_blocking(step).await {
+                Ok(Ok(0)) => false,
+                Ok(Ok(_)) => {
+                    changed.send_modify(|n| *n += 1);
+                    true
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "signals could not be gathered; trying again"
+                    );
+                    false
+                }
+                Err(error) => {
+                    tracing::error!(%error, "gathering ended by a panic; trying again");
+                    false
+                }
+            }
+        }
+    })
+    .await;
+}
+
+async fn deliver_due(
+    records: Records,
+    platform: String,
+    changed: watch::Sender<u64>,
+    stopping: watch::Receiver<bool>,
+) {
+    let client = match reqwest::Client::builder().no_proxy().build() {
+        Ok(client) => client,
+        Err(error) => return tracing::error!(%error, "nothing can be delivered: no HTTP client"),
+    };
+    repeat(DELIVER_EVERY, stopping, || {
+        let (records, platform, client, changed) = (&records, &platform, &client, &changed);
+        async move {
+            match deliver::step(records, platform, client).await {
+                Ok(0) => false,
+                Ok(_) => {
+                    changed.send_modify(|n| *n += 1);
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the outbox cannot be read; trying again"
+                    );
+                    false
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Deletes journal blocks that every follower has written down, but for the latest.
+async fn trim(
+    journal: Journal,
+    series: series::Series,
+    detected: Arc<AtomicU64>,
+    stopping: watch::Receiver<bool>,
+) {
+    repeat(TRIM_EVERY, stopping, || {
+        let (journal, detected) = (journal.clone(), detected.clone());
+        let series_at = match &series {
+            series::Series::Embedded(_) => {
+                journal.cursor(series::embedded::CURSOR).map_or(0, |s| s.0)
+            }
+            _ => 0,
+        };
+        async move {
+            let slowest = series_at.min(detected.load(std::sync::atomic::Ordering::Acquire));
+            let through = slowest.saturating_sub(KEEP_BLOCKS);
+            if through > 0
+                && let Err(error) = journal.trim(journal::Seq(through)).await
+            {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the journal cannot be trimmed"
+                );
+            }
+            false
+        }
+    })
+    .await;
+}

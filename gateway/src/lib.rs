@@ -1,5 +1,6 @@
 //! The OneDoor gateway. Read these in this order.
 
+pub mod account;
 pub mod api; // HTTP: the console's and other systems' door
 pub mod app; // what runs, and how it stops
 pub mod broker; // MQTT connections: who may say what
@@ -15,4 +16,4 @@ pub mod metrics;
 pub mod registry; // businesses, sites, devices, agents: what is known before the first reading
 pub mod risk; // findings become a class A to D, explained
 pub mod series; // entries become time series
-pub mod store; // the records database // every counter, declared in one place
+pub mod store; // the records database // who may sign in

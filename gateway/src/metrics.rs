@@ -42,6 +42,12 @@ pub struct Metrics {
     pub ingest_refused_total: Counter,
     /// Readings written to the series store.
     pub series_readings_stored_total: Counter,
+    /// Lines that InfluxDB accepted.
+    pub influx_lines_written_total: Counter,
+    /// Lines that InfluxDB refused, or that could not be written at all; they are in the quarantine.
+    pub influx_lines_refused_total: Counter,
+    /// Requests to InfluxDB that failed and were or will be repeated.
+    pub influx_requests_failed_total: Counter,
     /// Signals opened.
     pub detect_signals_opened_total: Counter,
 }

@@ -1,1 +1,205 @@
-//! Placeholder, filled in by its owner.
+//! The records database (`records.db`): users, cases, evidence, credit entries, outbox, and the history of them.
+//!
+//! Promise: what belongs together is written in one transaction, durable when it returns; the history is
+//! append-only, each row carrying the hash of the one before.
+//!
+//! Rows keep the record as JSON beside the columns that are searched; the Rust types are the schema.
+
+use contract::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Why records could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The database failed.
+    #[error("cannot {doing} in {path}")]
+    Sql {
+        /// What was being done.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+/// The database. Cheap to clone; calls block for as long as the disk takes.
+#[derive(Debug, Clone)]
+pub struct Records {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    db: Mutex<Connection>,
+}
+
+/// Migrations in order; the file's `user_version` is how many were applied. Never edited after a release.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE user(name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE session(token TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES user(name), expires_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE progress(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE record(kind TEXT NOT NULL, id TEXT NOT NULL, owner TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE INDEX record_owner ON record(kind, owner, at);
+CREATE TABLE case_signal(signal TEXT PRIMARY KEY, case_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, body TEXT NOT NULL, due_at INTEGER NOT NULL, delivered_at INTEGER);
+CREATE TABLE attempt(id INTEGER PRIMARY KEY AUTOINCREMENT, outbox INTEGER NOT NULL REFERENCES outbox(id), at INTEGER NOT NULL, outcome TEXT NOT NULL, answer TEXT NOT NULL);
+CREATE TABLE history(n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL);
+"];
+
+impl Records {
+    /// Opens the file, makes it, or brings it up to date.
+    pub fn open(path: &Path) -> Result<Self, RecordsError> {
+        let open = || -> rusqlite::Result<Connection> {
+            let mut db = Connection::open(path)?;
+            db.pragma_update(None, "journal_mode", "WAL")?;
+            db.pragma_update(None, "synchronous", "FULL")?;
+            db.pragma_update(None, "foreign_keys", true)?;
+            let applied: usize =
+                db.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0))? as usize;
+            for (n, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
+                let tx = db.transaction()?;
+                tx.execute_batch(migration)?;
+                tx.pragma_update(None, "user_version", (n + 1) as i64)?;
+                tx.commit()?;
+            }
+            Ok(db)
+        };
+        let db = open().map_err(|source| RecordsError::Sql {
+            doing: "open the records",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                db: Mutex::new(db),
+            }),
+        })
+    }
+
+    /// Does something in one transaction; all of it or nothing.
+    pub fn write<T>(
+        &self,
+        doing: &'static str,
+        act: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, RecordsError> {
+        let mut db = self.inner.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let tx = db.transaction()?;
+            let done = act(&tx)?;
+            tx.commit()?;
+            Ok(done)
+        };
+        run().map_err(|source| RecordsError::Sql {
+            doing,
+            path: self.inner.path.clone(),
+            source,
+        })
+    }
+
+    /// A record.
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<T>, RecordsError> {
+        self.write("read a record", |tx| get(tx, kind, id))
+    }
+
+    /// Records of a kind, of one owner if given, the newest first.
+    pub fn list<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        owner: Option<&str>,
+    ) -> Result<Vec<T>, RecordsError> {
+        self.write("list records", |tx| {
+            let mut rows = tx.prepare_cached(
+                "SELECT body FROM record WHERE kind = ?1 AND (?2 IS NULL OR owner = ?2) ORDER BY at DESC, id",
+            )?;
+            let bodies = rows.query_map(params![kind, owner], |r| r.get::<_, String>(0))?;
+            bodies.map(|body| decode(&body?)).collect()
+        })
+    }
+}
+
+/// A record, within a transaction.
+pub fn get<T: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    kind: &str,
+    id: &str,
+) -> rusqlite::Result<Option<T>> {
+    let body: Option<String> = tx
+        .prepare_cached("SELECT body FROM record WHERE kind = ?1 AND id = ?2")?
+        .query_row(params![kind, id], |r| r.get(0))
+        .optional()?;
+    body.map(|b| decode(&b)).transpose()
+}
+
+/// Writes a record, within a transaction.
+pub fn put(
+    tx: &Transaction<'_>,
+    kind: &str,
+    id: &str,
+    owner: &str,
+    at: Timestamp,
+    record: &impl Serialize,
+) -> rusqlite::Result<()> {
+    let body = serde_json::to_string(record).expect("a record is always JSON");
+    tx.prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![kind, id, owner, at.as_millis(), body])?;
+    Ok(())
+}
+
+/// Appends to the history, within the transaction of what happened.
+pub fn remember(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    actor: &str,
+    what: &str,
+    id: &str,
+    detail: &impl Serialize,
+) -> rusqlite::Result<()> {
+    let previous: Option<String> = tx
+        .query_row(
+            "SELECT hash FROM history ORDER BY n DESC LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()?;
+    let body = serde_json::to_string(detail).expect("a detail is always JSON");
+    let text = format!(
+        "{}\n{}\n{actor}\n{what}\n{id}\n{body}",
+        previous.unwrap_or_default(),
+        at.as_millis()
+    );
+    let hash = sha256(text.as_bytes());
+    tx.execute(
+        "INSERT INTO history(at, actor, what, id, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![at.as_millis(), actor, what, id, body, hash],
+    )?;
+    Ok(())
+}
+
+/// SHA-256 as hexadecimal text.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}
+
+/// Bytes as hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn decode<T: DeserializeOwned>(body: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(body).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
+    })
+}

@@ -4,6 +4,7 @@
 //! not used, since code shared by both ends hides mistakes that both ends make.
 
 pub mod credit_platform;
+pub mod load; // as much as a gateway can take
 pub mod modbus; // an instrument that speaks Modbus TCP
 pub mod process; // what the instruments measure: three sites, honest and with faults
 pub mod random; // seeded randomness: the same seed gives the same day

@@ -70,6 +70,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// As many readings as a gateway can take.
+    Load(simulators::load::Args),
     /// The credit platform.
     CreditPlatform {
         /// Where it listens.
@@ -181,6 +183,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 shown = show => shown,
             }
         }
+        Command::Load(args) => simulators::load::run(args).await,
         Command::CreditPlatform {
             listen,
             keep,

@@ -38,6 +38,9 @@ pub struct Planned {
     pub to_min: f64,
     /// What the product should do about it.
     pub expect: Expect,
+    /// For a fault that should raise a signal: within so many minutes of its beginning.
+    #[serde(default)]
+    pub within_min: f64,
     /// For people.
     pub note: String,
 }
@@ -136,6 +139,11 @@ impl Scenario {
                     "fault {i}: from_min < to_min <= repeat_min does not hold"
                 ));
             }
+            if fault.expect == Expect::Signal && fault.within_min <= 0.0 {
+                problems.push(format!(
+                    "fault {i}: within_min says when its signal is due, and is missing"
+                ));
+            }
         }
         if problems.is_empty() {
             Ok(())
@@ -170,6 +178,8 @@ pub struct Truth {
     pub from_ms: i64,
     /// When it ends as planned, milliseconds since 1970.
     pub to_ms: i64,
+    /// When a signal is due at the latest, milliseconds since 1970.
+    pub due_ms: i64,
 }
 
 /// What the truth keeps of a planned fault.
@@ -232,6 +242,6 @@ mod tests {
         let Err(ScenarioError::Plan(problems)) = scenario.check() else {
             panic!("accepted")
         };
-        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
     }
 }

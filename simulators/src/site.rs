@@ -136,6 +136,7 @@ impl Sites {
             planned: fault.into(),
             from_ms: wall(fault.from_min),
             to_ms: wall(fault.to_min),
+            due_ms: wall(fault.from_min + fault.within_min),
         }
     }
 

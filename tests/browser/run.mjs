@@ -1,5 +1,6 @@
 // Walks every screen of the console in Chromium as an inspector would: both languages, both widths.
-// BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path.
+// BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path;
+// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights; CREDIT_ACTIONS=1 lets it record an objection.
 // Tolerant to which cases exist, strict on behaviour. The last line is `N passed, N failed`.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
@@ -43,7 +44,7 @@ async function screen(page, where, lang, label) {
 
 async function open(page, hash) {
   await page.goto(`${base}/#/${hash}`);
-  await page.locator("h1").first().waitFor({ timeout: 20_000 });
+  await page.locator("h1, .ant-alert").first().waitFor({ timeout: 20_000 });
 }
 
 async function signIn(page, lang, label) {
@@ -154,6 +155,38 @@ async function evidence(page, id, lang, label) {
   await screen(page, "case-confirmed", lang, label);
 }
 
+async function objection(page, lang, label) {
+  const before = page.locator('[data-entry]:is([data-status="notified"],[data-status="in_force"])').first();
+  if ((await before.count()) === 0) return;
+  const id = await before.getAttribute("data-entry");
+  await before.locator(".presets button").first().click();
+  await page.locator(".ant-modal input").fill(lang === "zh" ? "当事人称当时正在送货" : "The business says goods were being delivered");
+  await page.keyboard.press("Enter");
+  await visible(page, `[data-entry="${id}"][data-status="under_objection"]`, `${label} credit: an objection marks the entry at once`);
+}
+
+/** Someone who may only look and take up: the confirmation is closed, with the reason in words. */
+async function inspectorWalk(browser) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(`${base}/`);
+  await page.locator("#user").fill(process.env.INSPECTOR);
+  await page.locator("#password").fill(process.env.INSPECTOR_PASSWORD);
+  await page.keyboard.press("Enter");
+  await visible(page, "[data-site]", "inspector: signs in");
+  await open(page, "cases?state=all");
+  await page.locator("a.caserow, .nothing").first().waitFor();
+  const open1 = page.locator('[data-case]:is([data-state="open"],[data-state="taken"])').first();
+  if ((await open1.count()) > 0) {
+    await open1.click();
+    await visible(page, "[data-cannot]", "inspector: told in words why not to confirm");
+    check("inspector: cannot confirm", await page.locator("[data-confirm]").isDisabled());
+  }
+  await open(page, "sites/no-such-site");
+  await visible(page, ".ant-alert:has-text('没有')", "a wrong address is said in words");
+  await context.close();
+}
+
 async function creditAndPlan(page, lang, label, sealed) {
   await open(page, "credit");
   await visible(page, "[data-uscc]", `${label} credit: lists businesses`);
@@ -166,6 +199,7 @@ async function creditAndPlan(page, lang, label, sealed) {
     await page.locator("[data-uscc]").first().click();
   }
   await visible(page, ".grade", `${label} credit: a risk class with a word`);
+  if (sealed && process.env.CREDIT_ACTIONS === "1") await objection(page, lang, label);
   await screen(page, "credit", lang, label);
   await open(page, "plan");
   await visible(page, `h1:has-text("${WORDS[lang].plan}")`, `${label} plan: title`);
@@ -199,6 +233,7 @@ async function walk(browser, lang, width) {
 if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD"); process.exit(2); }
 if (shots) mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+if (process.env.INSPECTOR) await inspectorWalk(browser).catch((error) => check("inspector: the walk ends", false, String(error)));
 for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);

@@ -1,1 +1,13 @@
-//! placeholder
+//! The whole system, started from its binaries: the demo and the system tests use the same world. Read in this order.
+
+pub mod balance; // what the journal says, counted after everything stopped
+pub mod client; // the API as the console uses it
+pub mod collect; // fills the report
+pub mod config_text; // the configuration of the demo world
+pub mod process; // a child process with a log, an ordered stop and a violent one
+pub mod report; // what the demo says it did, and whether that was the whole chain
+pub mod reviewer; // a person, scripted
+pub mod servers;
+pub mod setup; // what must be there before anything starts
+pub mod stores; // what the series store holds
+pub mod world; // certificates, configuration and processes of three sites and the gateway // real servers: InfluxDB, VictoriaMetrics

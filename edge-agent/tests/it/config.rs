@@ -15,7 +15,7 @@ fn the_example_and_every_device_profile_load() {
         let text = std::fs::read_to_string(&path).unwrap();
         let points = edge_agent::profile::read("profile", &text, &mut problems);
         assert!(
-            problems.is_empty() && !points.is_empty(),
+            problems.is_empty() && !points.points.is_empty(),
             "{}: {problems}",
             path.display()
         );

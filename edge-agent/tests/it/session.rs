@@ -18,14 +18,15 @@ const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 
 fn session() -> Session {
     let text = "name=\"x\"\n[[point]]\nname=\"t\"\nfunction=\"holding\"\nregister=0\ntype=\"i16\"\nunit=\"℃\"\nrange=[0,9]\nfactor=\"f\"";
-    let points = profile::read("x", text, &mut contract::problems::Problems::new());
+    let profile = profile::read("x", text, &mut contract::problems::Problems::new());
     let device = |id: &str| Device {
         id: DeviceId::new(id).unwrap(),
         address: "h:1".into(),
         unit_id: 1,
         every: Duration::from_secs(1),
         timeout: Duration::from_millis(500),
-        points: points.clone(),
+        points: profile.points.clone(),
+        clock: None,
     };
     let (site, agent) = (SiteId::new("s").unwrap(), AgentId::new("a").unwrap());
     Session::new(site, agent, "stream".into(), &[device("d1"), device("d2")])

@@ -4,11 +4,12 @@ import { App as AntApp, Button, ConfigProvider } from "antd";
 import zhCN from "antd/locale/zh_CN";
 import enUS from "antd/locale/en_US";
 import { I18nContext, i18n, storedLang, storeLang, useI18n, type Key, type Lang } from "./i18n/index.tsx";
-import { api, Refused, whenSignedOut } from "./api/client.ts";
+import { api, whenSignedOut } from "./api/client.ts";
 import type { User } from "./api/model.ts";
-import { POLL_S, startLive, useLive, useNow } from "./live.ts";
+import { POLL_S, refresh, startLive, useLive, useNow } from "./live.ts";
 import { onOutcome, sendNow, undo, usePending } from "./pending.ts";
 import { href, useRoute } from "./route.ts";
+import { refusal } from "./parts/load.tsx";
 import { UserContext, useUser } from "./session.tsx";
 import { SignIn } from "./screens/SignIn.tsx";
 import { Overview } from "./screens/Overview.tsx";
@@ -116,10 +117,11 @@ function UndoBar() {
 
 /** What became of a decision is said wherever the person is by then. */
 function useOutcomeMessages() {
-  const { t } = useI18n();
+  const words = useI18n();
+  const { t } = words;
   const { message } = AntApp.useApp();
   useEffect(() => onOutcome(({ decision, error }) => {
     if (!error) void message.success(t(`case.done.${decision}`), 4);
-    else void message.error(error instanceof Refused && error.status === 409 ? t("err.conflict") : error.message, 8);
-  }), [t, message]);
+    else { void message.error(refusal(error, words), 8); refresh(); };
+  }), [words, t, message]);
 }

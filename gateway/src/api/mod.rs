@@ -1,1 +1,202 @@
-//! Placeholder, filled in by its owner.
+//! HTTP: the console's and other systems' door. Every endpoint is authenticated; every refusal says why.
+//!
+//! Handlers parse, call, and turn the result into a view. `openapi.json` is generated from them and committed;
+//! a test fails when it drifts.
+
+mod act;
+mod assets; // the console's files
+pub mod error; // statuses and words of refusals
+mod pages; // domain records become pages
+mod read; // looking
+pub mod view; // what goes over the wire // doing
+
+use crate::{
+    account::{self, User},
+    detect::{Signals, rule::Rule},
+    evidence::Vault,
+    ingest::Ingest,
+    metrics::Metrics,
+    registry::Registry,
+    series::Series,
+    store::Records,
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts},
+    http::{HeaderName, HeaderValue, header, request::Parts},
+};
+use contract::Timestamp;
+use error::ApiError;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::watch;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Everything handlers need.
+#[derive(Clone)]
+pub struct Api(pub Arc<Inner>);
+
+/// See [`Api`].
+pub struct Inner {
+    /// The records.
+    pub records: Records,
+    /// The registry.
+    pub registry: Arc<Registry>,
+    /// The rules in force.
+    pub rules: Vec<Rule>,
+    /// 1 in earnest.
+    pub time_scale: f64,
+    /// Signals.
+    pub signals: Signals,
+    /// Series.
+    pub series: Series,
+    /// Ingest.
+    pub ingest: Ingest,
+    /// Sealed evidence.
+    pub vault: Vault,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The last block detection has looked at.
+    pub detected: Arc<AtomicU64>,
+    /// Why scoring is unavailable.
+    pub scoring_unavailable: Option<String>,
+    /// Told whenever records changed.
+    pub changed: watch::Sender<u64>,
+    /// Ends event streams.
+    pub stopping: watch::Receiver<bool>,
+    /// Failed sign-ins by name: how many, and when the last was.
+    pub failed: Mutex<HashMap<String, (u32, Timestamp)>>,
+}
+
+impl Api {
+    fn told(&self) {
+        self.0.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Runs something that waits for the disk on a thread that may.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Inner) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || act(&inner))
+            .await
+            .map_err(ApiError::internal)?
+    }
+}
+
+/// The signed-in user; extracting it is the authentication.
+pub struct SignedIn(pub User);
+
+const COOKIE: &str = "onedoor=";
+
+fn token(parts: &Parts) -> Option<String> {
+    let cookies = parts.headers.get(header::COOKIE)?.to_str().ok()?;
+    cookies
+        .split(';')
+        .find_map(|c| c.trim().strip_prefix(COOKIE))
+        .map(str::to_owned)
+}
+
+impl FromRequestParts<Api> for SignedIn {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let token = token(parts).ok_or(ApiError::SignIn)?;
+        let now = Timestamp::now();
+        let user = api
+            .blocking(move |inner| {
+                account::session(&inner.records, &token, now).map_err(ApiError::internal)
+            })
+            .await?;
+        user.map(SignedIn).ok_or(ApiError::SignIn)
+    }
+}
+
+/// The routes with their description.
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(act::sign_in, read::whoami, act::sign_out))
+        .routes(routes!(read::overview))
+        .routes(routes!(read::site))
+        .routes(routes!(read::site_signals))
+        .routes(routes!(read::series))
+        .routes(routes!(read::cases))
+        .routes(routes!(read::case))
+        .routes(routes!(act::take))
+        .routes(routes!(act::decide))
+        .routes(routes!(read::businesses))
+        .routes(routes!(read::credit))
+        .routes(routes!(act::credit))
+        .routes(routes!(read::plan))
+        .routes(routes!(read::bundle))
+        .routes(routes!(read::status))
+}
+
+/// The description, as JSON text.
+pub fn openapi() -> String {
+    let (_, mut api) = described().split_for_parts();
+    api.info.title = "OneDoor gateway".into();
+    api.info.version = env!("CARGO_PKG_VERSION").into();
+    api.to_pretty_json().expect("a description is always JSON") + "\n"
+}
+
+/// The whole door: API, events and console.
+pub fn router(api: Api) -> Router {
+    let (routes, _) = described().split_for_parts();
+    routes
+        .route("/api/events", axum::routing::get(read::events))
+        .fallback(assets::serve)
+        .layer(DefaultBodyLimit::max(64 << 10))
+        .layer(axum::middleware::map_response(secured))
+        .with_state(api)
+}
+
+/// Headers that browsers heed.
+async fn secured(mut response: axum::response::Response) -> axum::response::Response {
+    const HEADERS: [(&str, &str); 4] = [
+        (
+            "content-security-policy",
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+        ),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ];
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        if !response.headers().contains_key(&name) {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+impl Inner {
+    fn detected(&self) -> u64 {
+        self.detected.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn openapi_json_is_the_generated_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let generated = super::openapi();
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(path, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == generated,
+            "gateway/openapi.json drifted; run UPDATE_OPENAPI=1 cargo test -p gateway openapi"
+        );
+    }
+}

@@ -1,1 +1,397 @@
-//! Placeholder, filled in by its owner.
+//! MQTT connections: who may say what, and how it reaches ingest and subscribers.
+//!
+//! Promise: our own listener in front of rumqttd's router. No client can block another one's handshake, speak
+//! for another agent, or hear what it may not; a QoS 1 message with readings is acknowledged after fsync.
+//! Not promised: persistent sessions (a client that comes back subscribes again), QoS 2, shared subscriptions,
+//! delivery to subscribers above QoS 0.
+//!
+//! Readings go straight from the connection to ingest. The router sees a message only if a filter matches it.
+
+mod access; // who may connect, and what they may do
+mod connection; // one client from CONNECT to its end
+mod fanout; // to subscribers, through rumqttd's router
+mod packet; // MQTT on the wire
+mod registry; // who is connected
+mod tls; // certificates
+mod topic; // names and filters
+
+pub use access::{Client, Directory, Role};
+pub use fanout::RouterError;
+pub use tls::{TlsError, TlsFiles};
+
+use crate::ingest::Ingest;
+use bytes::Bytes;
+use contract::problems::Problems;
+use fanout::Fanout;
+use registry::Registry;
+use rustls::pki_types::CertificateDer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The `[broker]` part of the configuration.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address of the plain listener; none if left out.
+    pub listen: Option<SocketAddr>,
+    /// Address of the TLS listener; none if left out.
+    pub listen_tls: Option<SocketAddr>,
+    /// Files for the TLS listener.
+    pub tls: Option<TlsFiles>,
+    /// Clients without name and password are let in on the plain listener. Only on the loopback.
+    pub allow_anonymous: bool,
+    /// Connections at most.
+    pub connections_max: usize,
+    /// Bytes of a packet at most.
+    pub packet_bytes_max: usize,
+    /// Subscriptions of a client at most.
+    pub subscriptions_max: usize,
+    /// Retained messages at most.
+    pub retained_max: usize,
+    /// Bytes of a connection that may wait for the journal; then its socket waits.
+    pub batch_bytes_max: usize,
+    /// After a small read, how long a connection lets more arrive before it reads again.
+    pub linger_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            listen_tls: None,
+            tls: None,
+            allow_anonymous: false,
+            connections_max: 10_000,
+            packet_bytes_max: 1 << 20,
+            subscriptions_max: 100,
+            retained_max: 10_000,
+            batch_bytes_max: 1 << 20,
+            linger_ms: 2,
+        }
+    }
+}
+
+impl Config {
+    /// Checks everything.
+    pub fn resolve(self, problems: &mut Problems) -> Self {
+        if self.listen.is_none() && self.listen_tls.is_none() {
+            problems.add(
+                "broker",
+                "there is no listener",
+                "set listen_tls (or listen on the loopback)",
+            );
+        }
+        if self.listen_tls.is_some() != self.tls.is_some() {
+            problems.add(
+                "broker.tls",
+                "listen_tls and [broker.tls] go together",
+                "set both or neither",
+            );
+        }
+        if self.allow_anonymous
+            && self
+                .listen
+                .is_some_and(|address| !address.ip().is_loopback())
+        {
+            problems.add(
+                "broker.allow_anonymous",
+                "anonymous clients would be let in from the network",
+                "listen on 127.0.0.1, or give the clients passwords or certificates",
+            );
+        }
+        if self.packet_bytes_max < 1024 || self.packet_bytes_max > 16 << 20 {
+            problems.add(
+                "broker.packet_bytes_max",
+                "it is not between 1024 and 16777216",
+                "leave it out for 1 MiB",
+            );
+        }
+        for (name, value) in [
+            ("connections_max", self.connections_max),
+            ("subscriptions_max", self.subscriptions_max),
+            ("batch_bytes_max", self.batch_bytes_max),
+        ] {
+            if value == 0 {
+                problems.add(
+                    format!("broker.{name}"),
+                    "it is 0",
+                    "leave it out for the default",
+                );
+            }
+        }
+        self
+    }
+}
+
+struct Limits {
+    connect_timeout: Duration,
+    allow_anonymous: bool,
+    packet_bytes_max: usize,
+    subscriptions_max: usize,
+    batch_bytes_max: usize,
+    linger: Duration,
+}
+
+struct Shared {
+    ingest: Ingest,
+    directory: Directory,
+    fanout: Fanout,
+    registry: Registry,
+    limits: Limits,
+}
+
+impl Shared {
+    /// Gives a client's message to subscribers, and keeps it if it is retained.
+    fn forward(&self, topic: &str, payload: &[u8], is_retained: bool) {
+        let payload = Bytes::copy_from_slice(payload);
+        if is_retained && !self.fanout.retain(topic, &payload) {
+            tracing::warn!(
+                topic,
+                "a retained message was not kept: there are retained_max already"
+            );
+        }
+        self.fanout.publish(topic, payload);
+    }
+}
+
+/// Why the broker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address} for MQTT")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// TLS cannot be offered.
+    #[error("cannot offer MQTT over TLS")]
+    Tls(#[from] TlsError),
+    /// There is no fan-out.
+    #[error("cannot start the message router")]
+    Router(#[from] RouterError),
+}
+
+/// The broker as others in the gateway use it. Clones share it.
+#[derive(Clone)]
+pub struct Broker(Arc<Shared>);
+
+impl Broker {
+    /// Publishes to all whose filter matches, at QoS 0. False if the router is behind and it was dropped.
+    pub fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> bool {
+        self.0.fanout.publish(topic, payload.into())
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.0.registry.count()
+    }
+
+    /// Messages dropped because the router was behind.
+    pub fn dropped(&self) -> u64 {
+        self.0.fanout.dropped()
+    }
+}
+
+/// A running broker.
+pub struct Running {
+    broker: Broker,
+    address: Option<SocketAddr>,
+    address_tls: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The broker, to publish with.
+    pub fn broker(&self) -> Broker {
+        self.broker.clone()
+    }
+
+    /// Address of the plain listener.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Address of the TLS listener.
+    pub fn local_addr_tls(&self) -> Option<SocketAddr> {
+        self.address_tls
+    }
+
+    /// Takes no new connections, lets each finish its batch, and returns when all have ended. Drop the
+    /// future to stop waiting.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            if listener.await.is_err() {
+                tracing::error!("an MQTT listener panicked");
+            }
+        }
+    }
+}
+
+/// Binds all listeners, then serves them. Needs a tokio runtime.
+pub async fn start(
+    config: &Config,
+    directory: Directory,
+    ingest: Ingest,
+) -> Result<Running, StartError> {
+    let acceptor = config
+        .tls
+        .as_ref()
+        .map(tls::server_config)
+        .transpose()?
+        .map(TlsAcceptor::from);
+    let plain = bind(config.listen).await?;
+    let secured = bind(config.listen_tls).await?;
+    let shared = Arc::new(Shared {
+        ingest,
+        directory,
+        fanout: Fanout::start(config.connections_max, config.retained_max)?,
+        registry: Registry::default(),
+        limits: Limits {
+            connect_timeout: CONNECT_LIMIT,
+            allow_anonymous: config.allow_anonymous,
+            packet_bytes_max: config.packet_bytes_max,
+            subscriptions_max: config.subscriptions_max,
+            batch_bytes_max: config.batch_bytes_max,
+            linger: Duration::from_millis(config.linger_ms),
+        },
+    });
+    let (stop, stopped) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(config.connections_max));
+    let mut listeners = Vec::new();
+    let (mut address, mut address_tls) = (None, None);
+    if let Some((listener, bound)) = plain {
+        address = Some(bound);
+        listeners.push(tokio::spawn(accept(
+            listener,
+            None,
+            shared.clone(),
+            room.clone(),
+            stopped.clone(),
+        )));
+    }
+    if let (Some((listener, bound)), Some(acceptor)) = (secured, acceptor) {
+        address_tls = Some(bound);
+        listeners.push(tokio::spawn(accept(
+            listener,
+            Some(acceptor),
+            shared.clone(),
+            room,
+            stopped,
+        )));
+    }
+    Ok(Running {
+        broker: Broker(shared),
+        address,
+        address_tls,
+        stop,
+        listeners,
+    })
+}
+
+async fn bind(
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let refuse = |source| StartError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    let bound = listener.local_addr().map_err(refuse)?;
+    Ok(Some((listener, bound)))
+}
+
+/// Accepts connections; never waits for what one of them does.
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an MQTT connection's task panicked");
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: wait for some to come free.
+                tracing::error!(%error, "an MQTT connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = room.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, "MQTT connection refused: there are connections_max already");
+            continue;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, %peer, "TCP_NODELAY cannot be set");
+        }
+        let (acceptor, shared, stop) = (acceptor.clone(), shared.clone(), stop.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            match acceptor {
+                None => connection::serve(stream, shared, None, peer.to_string(), stop).await,
+                Some(acceptor) => secured(stream, acceptor, shared, peer, stop).await,
+            }
+        });
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "an MQTT connection's task panicked");
+        }
+    }
+}
+
+async fn secured(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let handshake = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => handshake,
+    };
+    let stream = match handshake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return tracing::info!(%peer, %error, "MQTT connection refused: TLS handshake failed");
+        }
+        Err(_) => {
+            return tracing::info!(%peer, "MQTT connection refused: TLS handshake took too long");
+        }
+    };
+    let certificates: Option<&[CertificateDer<'_>]> = stream.get_ref().1.peer_certificates();
+    let name = certificates
+        .and_then(|chain| chain.first())
+        .and_then(|first| tls::common_name(first));
+    let Some(name) = name else {
+        return tracing::info!(%peer, "MQTT connection refused: the certificate has no common name");
+    };
+    connection::serve(stream, shared, Some(name), peer.to_string(), stop).await;
+}

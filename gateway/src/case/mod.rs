@@ -1,1 +1,9 @@
-//! Placeholder, filled in by its owner.
+//! Signals become something a person must look at, and a person decides.
+//!
+//! Promise: a signal stands in exactly one case; only a person decides a case, once; a confirmation writes the
+//! finding, the reference to its sealed evidence, the credit entry and its outbox row in one transaction.
+
+pub mod decide; // which case a signal belongs to, and what a decision needs; pure
+pub mod store; // cases on disk
+
+pub use decide::{Case, Checks, Decision, State, Verdict};

@@ -1,120 +1,109 @@
 //! All rules at all points. Pure: a block goes in, signals come out.
+//!
+//! Most readings lie where no rule could be stirred by them; for these there is one comparison with the quiet
+//! range of their point and nothing else. Time is that of readings and of journal entries.
+//!
+//! - A reading that was overtaken (back-fill) goes through a lane of its own, so that it neither moves what is
+//!   known of the present nor is lost; one that is older than what its lane knows is counted and left.
+//! - A reading from more than five minutes ahead of the gateway's clock is counted and left.
+//! - Silence is not held against a point for the time in which the journal itself was silent.
 
+pub use super::bind::Facts;
 use super::{
-    episode::{Episode, Move, MoveKind, Terms},
+    bind::{Backfill, Index, Instance},
+    episode::{Told, Turn},
+    lane::{Lane, Outcome, Ready, Seen},
     rule::{Measure, Rule},
+    state::{DamagedState, In, Out},
     store::{Signal, Source},
 };
 use crate::ingest::{
     dictionary::{Dictionary, PointKey},
     record::{self, Entry, Sample},
 };
-use contract::{DeviceId, Quality, SiteId, Timestamp};
-use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, sync::Arc};
+use contract::{Quality, Timestamp};
+use std::collections::BTreeSet;
 
-/// Silence is looked for at most this often (journal time).
-const SILENCE_EVERY_MS: i64 = 1000;
+const NEVER: i64 = i64::MIN;
+/// Silence and blocks are looked at at most this often (journal time).
+const LOOK_EVERY_MS: i64 = 1000;
+/// How far a device's clock may be ahead.
+const AHEAD_MS: i64 = 5 * 60_000;
+/// A journal without an entry for so long was not being written.
+const JOURNAL_SILENCE_MS: i64 = 60_000;
+/// A back-fill that says nothing for so long is over.
+const BACKFILL_MS: i64 = 10 * 60_000;
+/// A block whose point fell silent is judged after this.
+const BLOCK_GRACE_MS: i64 = 6 * 3_600_000;
 
-/// What is known of sites and devices before the first reading.
-#[derive(Debug, Clone, Default)]
-pub struct Facts {
-    /// Kind of each registered device (`freezer`, `stack_monitor`, …).
-    pub kinds: HashMap<(SiteId, DeviceId), String>,
+/// What is kept of a point for every reading.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// A value strictly between stirs no rule. Empty while a rule of the point is at work.
+    low: f64,
+    high: f64,
+    value: f64,
+    at: i64,
+    received: i64,
 }
 
-/// A rule at a point.
-#[derive(Debug)]
-struct Instance {
-    rule: Arc<Rule>,
-    terms: Terms,
-    point: PointKey,
-    companion: Option<PointKey>,
-    oxygen: Option<PointKey>,
-    episode: Episode,
-}
+const FRESH: Slot = Slot {
+    low: f64::NEG_INFINITY,
+    high: f64::INFINITY,
+    value: f64::NAN,
+    at: NEVER,
+    received: NEVER,
+};
 
-/// The latest value of a point.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Latest {
-    value: Option<f64>,
-    received_ms: i64,
+/// Readings that were left, by reason, since the journal began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Older than what was known, twice over.
+    pub late: u64,
+    /// From a clock that is ahead.
+    pub ahead: u64,
 }
 
 /// All rules at all points.
 #[derive(Debug)]
 pub struct Rules {
-    rules: Vec<Arc<Rule>>,
-    facts: Facts,
-    dictionary: Dictionary,
-    time_scale: f64,
-    instances: Vec<Instance>,
-    /// Instances by point number, and those about silence.
-    by_point: Vec<Vec<u32>>,
-    silences: Vec<u32>,
-    latest: Vec<Latest>,
-    silence_looked_ms: i64,
-    restored: HashMap<String, Episode>,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Snapshot {
-    episodes: HashMap<String, Episode>,
-    latest: Vec<(u32, Option<f64>, i64)>,
-    silence_looked_ms: i64,
+    index: Index,
+    slots: Vec<Slot>,
+    backfilling: BTreeSet<u32>,
+    now: i64,
+    looked: i64,
+    /// When the journal was last taken up again after a silence of its own.
+    resumed: i64,
+    left: Left,
 }
 
 impl Rules {
     /// Rules to be bound to the points of `dictionary` as they appear. `time_scale` is 1 in earnest; training
     /// divides every time of a rule by it.
     pub fn new(rules: Vec<Rule>, facts: Facts, dictionary: Dictionary, time_scale: f64) -> Self {
+        let ready = rules
+            .into_iter()
+            .map(|rule| Ready::new(rule, time_scale))
+            .collect();
         Self {
-            rules: rules.into_iter().map(Arc::new).collect(),
-            facts,
-            dictionary,
-            time_scale,
-            instances: Vec::new(),
-            by_point: Vec::new(),
-            silences: Vec::new(),
-            latest: Vec::new(),
-            silence_looked_ms: 0,
-            restored: HashMap::new(),
+            index: Index::new(ready, facts, dictionary),
+            slots: Vec::new(),
+            backfilling: BTreeSet::new(),
+            now: NEVER,
+            looked: NEVER,
+            resumed: NEVER,
+            left: Left::default(),
         }
     }
 
-    /// All state as bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let episodes = self
-            .instances
-            .iter()
-            .map(|i| (self.name(i), i.episode.clone()))
-            .collect();
-        let latest = self
-            .latest
-            .iter()
-            .enumerate()
-            .map(|(n, l)| (n as u32, l.value, l.received_ms))
-            .collect();
-        let snapshot = Snapshot {
-            episodes,
-            latest,
-            silence_looked_ms: self.silence_looked_ms,
-        };
-        serde_json::to_vec(&snapshot).expect("a snapshot is always JSON")
+    /// Readings that were left, by reason.
+    pub fn left(&self) -> Left {
+        self.left
     }
 
-    /// Takes over the state of a snapshot. A rule whose version changed begins anew.
-    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
-        let snapshot: Snapshot = serde_json::from_slice(bytes)?;
-        self.restored = snapshot.episodes;
-        self.bind();
-        for (n, value, received_ms) in snapshot.latest {
-            if let Some(slot) = self.latest.get_mut(n as usize) {
-                *slot = Latest { value, received_ms };
-            }
-        }
-        self.silence_looked_ms = snapshot.silence_looked_ms;
-        Ok(())
+    /// How many rules are at work at how many points.
+    pub fn instances(&self) -> usize {
+        self.index.instances.len()
     }
 
     /// Takes in a block; what it raised is added to `out`.
@@ -124,166 +113,246 @@ impl Rules {
         body: &[u8],
         out: &mut Vec<Signal>,
     ) -> Result<(), record::DamagedBody> {
-        if self.by_point.len() < self.dictionary.len() {
+        if self.index.is_behind() {
             self.bind();
         }
         for entry in record::entries(body) {
             match entry? {
                 Entry::Data(head, samples) => {
+                    let received = head.received_at.as_millis();
+                    self.pass(seq, received, out);
                     for sample in samples {
-                        self.reading(seq, head.received_at.as_millis(), &sample, out);
+                        self.reading(seq, received, &sample, out);
                     }
-                    self.silence(seq, head.received_at.as_millis(), out);
                 }
-                Entry::Tick(at) => self.silence(seq, at.as_millis(), out),
-                Entry::Session(_) => {}
+                Entry::Tick(at) => self.pass(seq, at.as_millis(), out),
+                Entry::Session(session) => self.pass(seq, session.at.as_millis(), out),
             }
         }
         Ok(())
     }
 
+    fn bind(&mut self) {
+        let known = self.slots.len();
+        self.index.bind();
+        self.slots.resize(self.index.by_point.len(), FRESH);
+        for n in known..self.slots.len() {
+            self.settle(n);
+        }
+    }
+
     #[inline]
-    fn reading(&mut self, seq: u64, received_ms: i64, sample: &Sample, out: &mut Vec<Signal>) {
+    fn reading(&mut self, seq: u64, received: i64, sample: &Sample, out: &mut Vec<Signal>) {
         let n = sample.point.0 as usize;
-        let Some(latest) = self.latest.get_mut(n) else {
+        let Some(slot) = self.slots.get_mut(n) else {
             return;
         };
-        if matches!(sample.quality, Quality::Missing(_)) {
-            latest.value = None;
+        let is_quiet = sample.value > slot.low && sample.value < slot.high;
+        if is_quiet
+            && sample.at_ms >= slot.at
+            && sample.at_ms - received <= AHEAD_MS
+            && sample.quality.is_good()
+        {
+            slot.value = sample.value;
+            slot.at = sample.at_ms;
+            slot.received = received;
             return;
         }
-        latest.received_ms = received_ms;
+        self.stirring(seq, received, sample, out);
+    }
+
+    /// A reading that may stir a rule, or that is not as it should be.
+    #[cold]
+    fn stirring(&mut self, seq: u64, received: i64, sample: &Sample, out: &mut Vec<Signal>) {
+        let n = sample.point.0 as usize;
+        if matches!(sample.quality, Quality::Missing(_)) {
+            return;
+        }
+        self.heard(seq, n, received, out);
         if !sample.quality.is_good() {
             return;
         }
-        latest.value = Some(sample.value);
-        for k in 0..self.by_point[n].len() {
-            let at = self.by_point[n][k] as usize;
-            let value = self.compared(at, sample.value);
-            let instance = &mut self.instances[at];
-            if let Some(step) = instance.episode.take(&instance.terms, sample.at_ms, value) {
-                out.extend(self.signal(at, seq, step));
-            }
-        }
-    }
-
-    /// The value as the rule compares it; `None` if the rule does not apply now.
-    fn compared(&self, at: usize, value: f64) -> Option<f64> {
-        let instance = &self.instances[at];
-        if let Some(condition) = &instance.rule.only_while {
-            let companion = self.latest.get(instance.companion?.0 as usize)?.value?;
-            if companion <= condition.above {
-                return None;
-            }
-        }
-        match &instance.rule.convert {
-            None => Some(value),
-            Some(convert) => {
-                let oxygen = self.latest.get(instance.oxygen?.0 as usize)?.value?;
-                // At 20 % and above there is no combustion and the formula explodes.
-                (oxygen < 20.0).then(|| value * (21.0 - convert.reference) / (21.0 - oxygen))
-            }
-        }
-    }
-
-    fn silence(&mut self, seq: u64, now_ms: i64, out: &mut Vec<Signal>) {
-        if now_ms - self.silence_looked_ms < SILENCE_EVERY_MS {
+        if sample.at_ms - received > AHEAD_MS {
+            self.left.ahead += 1;
             return;
         }
-        self.silence_looked_ms = now_ms;
-        for k in 0..self.silences.len() {
-            let at = self.silences[k] as usize;
-            let instance = &mut self.instances[at];
-            let heard = self.latest[instance.point.0 as usize].received_ms;
-            if heard == 0 {
+        let is_overtaken = sample.at_ms < self.slots[n].at;
+        if !is_overtaken {
+            self.slots[n].value = sample.value;
+            self.slots[n].at = sample.at_ms;
+        }
+        for k in 0..self.index.by_point[n].len() {
+            let at = self.index.by_point[n][k];
+            let instance = &self.index.instances[at as usize];
+            let ready = &self.index.rules[instance.rule];
+            if ready.rule.measure == Measure::Silence {
                 continue;
             }
-            let minutes = (now_ms - heard) as f64 / 60_000.0;
-            if let Some(step) = instance
-                .episode
-                .take(&instance.terms, now_ms, Some(minutes))
-            {
-                out.extend(self.signal(at, seq, step));
-            }
+            let seen = self.seen(instance, ready, sample);
+            let outcome = if is_overtaken {
+                self.overtaken(at, seen, received)
+            } else {
+                let instance = &mut self.index.instances[at as usize];
+                instance.lane.take(&self.index.rules[instance.rule], seen)
+            };
+            self.tell(at, seq, outcome, out);
+        }
+        self.settle(n);
+    }
+
+    fn rule(&self, at: u32) -> usize {
+        self.index.instances[at as usize].rule
+    }
+
+    fn seen(&self, instance: &Instance, ready: &Ready, sample: &Sample) -> Seen {
+        let beside = |key: Option<PointKey>| {
+            let slot = self.slots.get(key?.0 as usize)?;
+            ready.is_beside(slot.at, sample.at_ms).then_some(slot.value)
+        };
+        let is_on = match &ready.rule.only_while {
+            None => true,
+            Some(condition) => beside(instance.companion).is_some_and(|v| v > condition.above),
+        };
+        Seen {
+            at: sample.at_ms,
+            value: sample.value,
+            is_awake: is_on && ready.works_at(sample.at_ms),
+            oxygen: beside(instance.oxygen).unwrap_or(f64::NAN),
         }
     }
 
-    /// Binds rules to points that appeared since the last time.
-    fn bind(&mut self) {
-        for n in self.by_point.len()..self.dictionary.len() {
-            self.by_point.push(Vec::new());
-            self.latest.push(Latest {
-                value: None,
-                received_ms: 0,
-            });
-            let key = PointKey(n as u32);
-            let Some(point) = self.dictionary.get(key) else {
-                continue;
-            };
-            let Some(kind) = self
-                .facts
-                .kinds
-                .get(&(point.site.clone(), point.device.clone()))
-            else {
-                continue;
-            };
-            for rule in self.rules.clone() {
-                let fits = rule.point == point.name.as_str()
-                    && rule.devices.iter().any(|k| k == kind)
-                    && (point.unit.is_empty()
-                        || rule.unit == point.unit
-                        || rule.measure == Measure::Silence);
-                if !fits {
-                    continue;
-                }
-                let other = |name: &str| {
-                    self.dictionary.find(
-                        &point.site,
-                        &point.device,
-                        &contract::PointName::new(name).ok()?,
-                    )
-                };
-                let mut instance = Instance {
-                    terms: Terms::new(&rule, self.time_scale),
-                    companion: rule.only_while.as_ref().and_then(|w| other(&w.point)),
-                    oxygen: rule.convert.as_ref().and_then(|c| other(&c.oxygen)),
-                    point: key,
-                    rule,
-                    episode: Episode::default(),
-                };
-                if let Some(episode) = self.restored.remove(&self.name(&instance)) {
-                    instance.episode = episode;
-                }
-                let at = self.instances.len() as u32;
-                let list = if instance.terms.measure == Measure::Silence {
-                    &mut self.silences
-                } else {
-                    &mut self.by_point[n]
-                };
-                list.push(at);
-                self.instances.push(instance);
-            }
-        }
-    }
-
-    fn name(&self, instance: &Instance) -> String {
-        format!(
-            "{}@{}/{}",
-            instance.rule.id, instance.rule.version, instance.point.0
-        )
-    }
-
-    fn signal(&self, at: usize, seq: u64, step: Move) -> Option<Signal> {
-        let instance = &self.instances[at];
-        let rule = &instance.rule;
-        let opened_at = Timestamp::from_millis(step.opened_at_ms);
-        if !rule.is_in_force(opened_at) {
+    fn overtaken(&mut self, at: u32, seen: Seen, received: i64) -> Option<Outcome> {
+        let instance = &mut self.index.instances[at as usize];
+        let ready = &self.index.rules[instance.rule];
+        let backfill = instance.backfill.get_or_insert_with(|| {
+            Box::new(Backfill {
+                lane: Lane::new(ready),
+                heard_ms: received,
+            })
+        });
+        if seen.at < backfill.lane.last_at {
+            self.left.late += 1;
             return None;
         }
-        let point = self.dictionary.get(instance.point)?;
-        let last_at = Timestamp::from_millis(step.last_at_ms);
+        backfill.heard_ms = received;
+        self.backfilling.insert(at);
+        backfill.lane.take(ready, seen)
+    }
+
+    /// A point spoke: its silence, if it was one, is over.
+    fn heard(&mut self, seq: u64, n: usize, received: i64, out: &mut Vec<Signal>) {
+        if received <= self.slots[n].received {
+            return;
+        }
+        self.slots[n].received = received;
+        for k in 0..self.index.by_point[n].len() {
+            let at = self.index.by_point[n][k];
+            let instance = &mut self.index.instances[at as usize];
+            let ready = &self.index.rules[instance.rule];
+            if ready.rule.measure == Measure::Silence && instance.lane.episode.is_open() {
+                let told = instance.lane.episode.end(received);
+                self.tell(at, seq, Some((Turn::Closed, told)), out);
+            }
+        }
+        self.settle(n);
+    }
+
+    /// The quiet range of a point: where all its rules are quiet, if none is at work.
+    fn settle(&mut self, n: usize) {
+        let mut range = (f64::NEG_INFINITY, f64::INFINITY);
+        for at in &self.index.by_point[n] {
+            let instance = &self.index.instances[*at as usize];
+            let quiet = self.index.rules[instance.rule].quiet_range();
+            match quiet {
+                Some((low, high)) if instance.lane.episode.is_idle() => {
+                    range = (range.0.max(low), range.1.min(high));
+                }
+                _ => range = (f64::INFINITY, f64::NEG_INFINITY),
+            }
+        }
+        (self.slots[n].low, self.slots[n].high) = range;
+    }
+
+    /// Time passed.
+    fn pass(&mut self, seq: u64, at: i64, out: &mut Vec<Signal>) {
+        if at <= self.now {
+            return;
+        }
+        if self.now == NEVER || at - self.now > JOURNAL_SILENCE_MS {
+            self.resumed = at;
+        }
+        self.now = at;
+        if self.looked == NEVER || at - self.looked >= LOOK_EVERY_MS {
+            self.looked = at;
+            self.look(seq, out);
+        }
+    }
+
+    fn look(&mut self, seq: u64, out: &mut Vec<Signal>) {
+        for k in 0..self.index.silences.len() {
+            let at = self.index.silences[k];
+            let instance = &mut self.index.instances[at as usize];
+            let n = instance.point.0 as usize;
+            let (heard, ready) = (self.slots[n].received, &self.index.rules[instance.rule]);
+            if heard == NEVER {
+                continue;
+            }
+            let is_open = instance.lane.episode.is_open();
+            let silent = self.now - heard.max(self.resumed);
+            if !ready.works_at(self.now) || (!is_open && silent <= ready.silence_max_ms()) {
+                continue;
+            }
+            let outcome = instance.lane.silence(ready, heard, self.now);
+            self.tell(at, seq, outcome, out);
+            if !is_open {
+                self.settle(n);
+            }
+        }
+        for k in 0..self.index.blocks.len() {
+            let at = self.index.blocks[k];
+            let instance = &mut self.index.instances[at as usize];
+            let heard = self.slots[instance.point.0 as usize].received;
+            if heard == NEVER || self.now - heard < BLOCK_GRACE_MS {
+                continue;
+            }
+            let ready = &self.index.rules[instance.rule];
+            let outcome = instance.lane.pass(ready, self.now, BLOCK_GRACE_MS);
+            self.tell(at, seq, outcome, out);
+        }
+        self.end_backfills(seq, out);
+    }
+
+    fn end_backfills(&mut self, seq: u64, out: &mut Vec<Signal>) {
+        let is_over = |at: &u32| {
+            let backfill = self.index.instances[*at as usize].backfill.as_ref();
+            backfill.is_none_or(|b| self.now - b.heard_ms > BACKFILL_MS)
+        };
+        let over: Vec<u32> = self.backfilling.iter().copied().filter(is_over).collect();
+        for at in over {
+            self.backfilling.remove(&at);
+            let Some(mut backfill) = self.index.instances[at as usize].backfill.take() else {
+                continue;
+            };
+            if backfill.lane.episode.is_open() {
+                let told = backfill.lane.episode.end(backfill.lane.last_at);
+                self.tell(at, seq, Some((Turn::Closed, told)), out);
+            }
+        }
+    }
+
+    fn tell(&self, at: u32, seq: u64, outcome: Option<Outcome>, out: &mut Vec<Signal>) {
+        let Some((_, told)) = outcome else { return };
+        let instance = &self.index.instances[at as usize];
+        out.extend(self.signal(instance, seq, told));
+    }
+
+    fn signal(&self, instance: &Instance, seq: u64, told: Told) -> Option<Signal> {
+        let rule = &self.index.rules[instance.rule].rule;
+        let point = self.index.point(instance.point)?;
+        let opened_at = Timestamp::from_millis(told.opened_at);
+        let is_timed = matches!(rule.measure, Measure::Silence | Measure::Stuck);
         Some(Signal {
-            id: Signal::identity(&rule.id, &point, opened_at),
+            id: Signal::identity(&rule.id, point, opened_at),
             source: Source::Rule {
                 id: rule.id.clone(),
                 version: rule.version,
@@ -293,12 +362,12 @@ impl Rules {
             point: point.name.clone(),
             severity: rule.severity,
             opened_at,
-            last_at,
-            closed_at: (step.kind == MoveKind::Close).then_some(last_at),
-            measured: step.measured,
-            peak: step.peak,
+            last_at: Timestamp::from_millis(told.last_at),
+            closed_at: told.closed_at.map(Timestamp::from_millis),
+            measured: told.measured,
+            peak: told.peak,
             limit: Some(rule.limit),
-            unit: if rule.measure == Measure::Silence {
+            unit: if is_timed {
                 "min".into()
             } else {
                 rule.unit.clone()
@@ -306,4 +375,132 @@ impl Rules {
             journal_seq: seq,
         })
     }
+
+    /// All state as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        for time in [
+            self.now,
+            self.looked,
+            self.resumed,
+            self.left.late as i64,
+            self.left.ahead as i64,
+        ] {
+            out.int(time);
+        }
+        out.short(self.index.rules.len() as u32);
+        for ready in &self.index.rules {
+            out.text(&name(ready));
+        }
+        out.short(self.slots.len() as u32);
+        for (slot, instances) in self.slots.iter().zip(&self.index.by_point) {
+            out.float(slot.value);
+            out.int(slot.at);
+            out.int(slot.received);
+            out.short(instances.len() as u32);
+            for at in instances {
+                self.write_instance(&self.index.instances[*at as usize], &mut out);
+            }
+        }
+        out.0
+    }
+
+    fn write_instance(&self, instance: &Instance, out: &mut Out) {
+        out.short(instance.rule as u32);
+        let mut state = Out::default();
+        instance.lane.write(&mut state);
+        state.short(u32::from(instance.backfill.is_some()));
+        if let Some(backfill) = &instance.backfill {
+            state.int(backfill.heard_ms);
+            backfill.lane.write(&mut state);
+        }
+        out.bytes(&state.0);
+    }
+
+    /// Takes over the state of a snapshot. A rule that is new, or whose version changed, begins anew.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), DamagedState> {
+        self.bind();
+        let from = &mut In(bytes);
+        self.now = from.int()?;
+        self.looked = from.int()?;
+        self.resumed = from.int()?;
+        self.left = Left {
+            late: from.int()? as u64,
+            ahead: from.int()? as u64,
+        };
+        let names = (0..from.short()?)
+            .map(|_| from.text())
+            .collect::<Result<Vec<_>, _>>()?;
+        let current: Vec<Option<usize>> = names
+            .iter()
+            .map(|known| {
+                self.index
+                    .rules
+                    .iter()
+                    .position(|ready| name(ready) == *known)
+            })
+            .collect();
+        for n in 0..from.short()? as usize {
+            let (value, at, received) = (from.float()?, from.int()?, from.int()?);
+            if let Some(slot) = self.slots.get_mut(n) {
+                *slot = Slot {
+                    value,
+                    at,
+                    received,
+                    ..*slot
+                };
+            }
+            for _ in 0..from.short()? {
+                let rule = current
+                    .get(from.short()? as usize)
+                    .copied()
+                    .ok_or(DamagedState)?;
+                let state = from.bytes()?;
+                if let Some(rule) = rule {
+                    self.read_instance(n, rule, &mut In(state))?;
+                }
+            }
+            if n < self.slots.len() {
+                self.settle(n);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_instance(
+        &mut self,
+        n: usize,
+        rule: usize,
+        from: &mut In<'_>,
+    ) -> Result<(), DamagedState> {
+        let Some(list) = self.index.by_point.get(n) else {
+            return Ok(());
+        };
+        let Some(at) = list.iter().copied().find(|at| self.rule(*at) == rule) else {
+            return Ok(());
+        };
+        let ready = &self.index.rules[rule];
+        let lane = Lane::read(ready, from)?;
+        let backfill = match from.short()? {
+            0 => None,
+            _ => {
+                let heard_ms = from.int()?;
+                Some(Box::new(Backfill {
+                    lane: Lane::read(ready, from)?,
+                    heard_ms,
+                }))
+            }
+        };
+        if backfill.is_some() {
+            self.backfilling.insert(at);
+        }
+        let instance = &mut self.index.instances[at as usize];
+        instance.lane = lane;
+        instance.backfill = backfill;
+        Ok(())
+    }
+}
+
+fn name(ready: &Ready) -> String {
+    format!("{}@{}", ready.rule.id, ready.rule.version)
 }

@@ -1,314 +1,300 @@
-//! One rule at one point: when a signal opens, extends and closes. Pure.
+//! One episode of a condition: opens once, extends, closes with hysteresis. Pure; time only runs forward.
 //!
-//! A reading older than one already seen (back-fill that overtook) does not move an episode: what the rule
-//! said was said with what was known. A gap longer than the dwell time breaks a condition that was building up,
-//! since nobody knows that it held.
+//! A hole in the observations longer than `gap_max` breaks a dwell that is under way (nothing says the condition
+//! held meanwhile) and neither extends nor closes an open episode.
 
-use super::rule::{Measure, Rule};
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use super::rule::Comparator;
+use super::state::{DamagedState, In, Out};
 
-/// Extensions are told at most this often, unless the worst value changed.
-const EXTEND_MS: i64 = 60_000;
-/// Gaps up to this long never break a condition.
-const GAP_MS: i64 = 120_000;
+const NEVER: i64 = i64::MIN;
 
-/// A rule's numbers, ready for use: all times in ms.
-#[derive(Debug, Clone)]
+/// When an episode opens and closes. Times in ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Terms {
-    /// What is compared.
-    pub measure: Measure,
-    /// On which side.
-    pub comparator: super::rule::Comparator,
-    /// The limit.
-    pub limit: f64,
-    /// The clear level.
-    pub reset: f64,
-    /// Averaging time.
-    pub averaging_ms: i64,
-    /// Share that must be covered.
-    pub min_valid: f64,
-    /// Dwell time.
+    /// The condition must hold this long.
     pub dwell_ms: i64,
-    /// Readings in a row.
+    /// It must be clear this long to end.
+    pub clear_ms: i64,
+    /// So many observations, at least, to open and to end.
     pub samples: u32,
+    /// A longer hole breaks the dwell.
+    pub gap_max_ms: i64,
+    /// An open episode tells that it lasts at most this often.
+    pub tell_ms: i64,
+    /// Which of two values is worse.
+    pub worse: Comparator,
 }
 
-impl Terms {
-    /// The terms of a rule, its times divided by the training time scale.
-    pub fn new(rule: &Rule, time_scale: f64) -> Self {
-        Self {
-            measure: rule.measure,
-            comparator: rule.comparator,
-            limit: if rule.measure == Measure::Silence {
-                rule.limit / time_scale
-            } else {
-                rule.limit
-            },
-            reset: if rule.measure == Measure::Silence {
-                rule.reset_level() / time_scale
-            } else {
-                rule.reset_level()
-            },
-            averaging_ms: Rule::millis(rule.averaging_min, time_scale),
-            min_valid: rule.min_valid,
-            dwell_ms: Rule::millis(rule.dwell_min, time_scale),
-            samples: rule.samples,
-        }
-    }
+/// What one observation says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The condition holds.
+    Over,
+    /// Between limit and reset.
+    Between,
+    /// It does not hold.
+    Clear,
 }
 
-/// What became of an episode.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Move {
-    /// Opened, extended or closed.
-    pub kind: MoveKind,
-    /// Since when the condition held.
-    pub opened_at_ms: i64,
-    /// The latest reading it was judged by.
-    pub last_at_ms: i64,
-    /// What was compared when it opened.
+/// What came of an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The episode is open from now on.
+    Opened,
+    /// It lasts.
+    Extended,
+    /// It ended.
+    Closed,
+}
+
+/// What is told of an open or just ended episode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    /// When the condition began to hold.
+    pub opened_at: i64,
+    /// When it last held.
+    pub last_at: i64,
+    /// When it ceased; of an ended episode.
+    pub closed_at: Option<i64>,
+    /// The value that opened it.
     pub measured: f64,
-    /// The worst since.
+    /// The worst value.
     pub peak: f64,
 }
 
-/// See [`Move`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MoveKind {
-    /// A signal opens.
-    Open,
-    /// It goes on.
-    Extend,
-    /// It is over.
-    Close,
+/// The state of an episode, open or not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Episode {
+    since: i64,
+    last_seen: i64,
+    last_over: i64,
+    clear_since: i64,
+    told: i64,
+    count: u32,
+    clear_count: u32,
+    measured: f64,
+    peak: f64,
+    is_open: bool,
 }
 
-/// The state of one rule at one point.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Episode {
-    window: VecDeque<(i64, f64)>,
-    last_at_ms: Option<i64>,
-    since_ms: Option<i64>,
-    in_a_row: u32,
-    clear_since_ms: Option<i64>,
-    open: Option<Move>,
-    told_ms: i64,
+impl Default for Episode {
+    fn default() -> Self {
+        Self {
+            since: NEVER,
+            last_seen: NEVER,
+            last_over: NEVER,
+            clear_since: NEVER,
+            told: NEVER,
+            count: 0,
+            clear_count: 0,
+            measured: f64::NAN,
+            peak: f64::NAN,
+            is_open: false,
+        }
+    }
 }
 
 impl Episode {
-    /// True while a signal is open.
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// True if nothing is under way: the next good value changes nothing.
+    pub fn is_idle(&self) -> bool {
+        self.since == NEVER && !self.is_open
     }
 
-    /// Takes in a good reading. `None` as value: the rule does not apply now (its companion is off).
-    pub fn take(&mut self, terms: &Terms, at_ms: i64, value: Option<f64>) -> Option<Move> {
-        let previous = self.last_at_ms;
-        if previous.is_some_and(|last| at_ms < last) {
-            return None;
+    /// True while it is open.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    fn told(&self, closed_at: Option<i64>) -> Told {
+        Told {
+            opened_at: self.since,
+            last_at: self.last_over,
+            closed_at,
+            measured: self.measured,
+            peak: self.peak,
         }
-        self.last_at_ms = Some(at_ms);
-        let compared = match (terms.measure, value) {
-            (Measure::Instant | Measure::Silence, value) => value,
-            (_, Some(value)) => self.average(terms, at_ms, value),
-            (_, None) => {
-                self.window.clear();
+    }
+
+    /// Takes in an observation that stands for `from..=at`.
+    pub fn observe(
+        &mut self,
+        terms: &Terms,
+        from: i64,
+        at: i64,
+        value: f64,
+        verdict: Verdict,
+    ) -> Option<(Turn, Told)> {
+        let is_after_gap =
+            self.last_seen != NEVER && from.saturating_sub(self.last_seen) > terms.gap_max_ms;
+        let is_new_time = at > self.last_seen;
+        self.last_seen = at;
+        match (verdict, self.is_open) {
+            (Verdict::Over, false) => {
+                if self.since == NEVER || is_after_gap {
+                    *self = Episode {
+                        since: from,
+                        last_seen: at,
+                        peak: value,
+                        ..Episode::default()
+                    };
+                }
+                self.count += u32::from(is_new_time);
+                self.over(terms, at, value)
+            }
+            (Verdict::Over, true) => {
+                self.last_over = at;
+                self.clear_since = NEVER;
+                self.clear_count = 0;
+                self.peak = terms.worse.worse(self.peak, value);
+                if at - self.told < terms.tell_ms {
+                    return None;
+                }
+                self.told = at;
+                Some((Turn::Extended, self.told(None)))
+            }
+            (_, false) => {
+                self.since = NEVER;
                 None
             }
-        };
-        let gap = terms.dwell_ms.max(GAP_MS);
-        if previous.is_some_and(|last| at_ms - last > gap) && self.open.is_none() {
-            self.since_ms = None;
-            self.in_a_row = 0;
-        }
-        match compared {
-            Some(compared) => self.step(terms, at_ms, compared),
-            None if value.is_none() => self.clear(terms, at_ms),
-            None => None,
-        }
-    }
-
-    /// Mean or deviation over the averaging time, if enough of it is covered.
-    fn average(&mut self, terms: &Terms, at_ms: i64, value: f64) -> Option<f64> {
-        self.window.push_back((at_ms, value));
-        while self
-            .window
-            .front()
-            .is_some_and(|(at, _)| *at <= at_ms - terms.averaging_ms)
-        {
-            self.window.pop_front();
-        }
-        let n = self.window.len() as f64;
-        let (first, _) = *self.window.front()?;
-        // The window stands for the time it spans plus one typical interval.
-        let span = (at_ms - first) as f64;
-        let covered = if n > 1.0 { span * n / (n - 1.0) } else { 0.0 };
-        if covered < terms.min_valid * terms.averaging_ms as f64 || n < 3.0 {
-            return None;
-        }
-        let mean = self.window.iter().map(|(_, v)| v).sum::<f64>() / n;
-        if terms.measure == Measure::Mean {
-            return Some(mean);
-        }
-        Some(
-            (self
-                .window
-                .iter()
-                .map(|(_, v)| (v - mean).powi(2))
-                .sum::<f64>()
-                / n)
-                .sqrt(),
-        )
-    }
-
-    fn step(&mut self, terms: &Terms, at_ms: i64, compared: f64) -> Option<Move> {
-        let is_beyond = terms.comparator.is_beyond(compared, terms.limit);
-        let Some(open) = &mut self.open else {
-            if !is_beyond {
-                self.since_ms = None;
-                self.in_a_row = 0;
-                return None;
+            (Verdict::Between, true) => {
+                self.clear_since = NEVER;
+                self.clear_count = 0;
+                None
             }
-            let since = *self.since_ms.get_or_insert(at_ms);
-            self.in_a_row += 1;
-            if at_ms - since < terms.dwell_ms || self.in_a_row < terms.samples {
-                return None;
+            (Verdict::Clear, true) => {
+                if self.clear_since == NEVER || is_after_gap {
+                    self.clear_since = from.max(self.last_over);
+                    self.clear_count = 0;
+                }
+                self.clear_count += u32::from(is_new_time);
+                if at - self.clear_since < terms.clear_ms || self.clear_count < terms.samples {
+                    return None;
+                }
+                Some((Turn::Closed, self.end(self.clear_since)))
             }
-            let kind = MoveKind::Open;
-            let opened = Move {
-                kind,
-                opened_at_ms: since,
-                last_at_ms: at_ms,
-                measured: compared,
-                peak: compared,
-            };
-            self.open = Some(opened.clone());
-            self.clear_since_ms = None;
-            self.told_ms = at_ms;
-            return Some(opened);
-        };
-        if !terms.comparator.is_beyond(compared, terms.reset) {
-            return self.clear(terms, at_ms);
         }
-        self.clear_since_ms = None;
-        let worst = terms.comparator.worse(open.peak, compared);
-        let is_news = worst != open.peak || at_ms - self.told_ms >= EXTEND_MS;
-        open.peak = worst;
-        open.last_at_ms = at_ms;
-        open.kind = MoveKind::Extend;
-        if !is_news {
-            return None;
-        }
-        self.told_ms = at_ms;
-        Some(open.clone())
     }
 
-    fn clear(&mut self, terms: &Terms, at_ms: i64) -> Option<Move> {
-        self.since_ms = None;
-        self.in_a_row = 0;
-        self.open.as_ref()?;
-        let since = *self.clear_since_ms.get_or_insert(at_ms);
-        if at_ms - since < 2 * terms.dwell_ms {
+    fn over(&mut self, terms: &Terms, at: i64, value: f64) -> Option<(Turn, Told)> {
+        self.peak = terms.worse.worse(self.peak, value);
+        self.last_over = at;
+        if at - self.since < terms.dwell_ms || self.count < terms.samples {
             return None;
         }
-        self.clear_since_ms = None;
-        let mut closed = self.open.take()?;
-        closed.kind = MoveKind::Close;
-        closed.last_at_ms = since;
-        Some(closed)
+        self.is_open = true;
+        self.measured = value;
+        self.told = at;
+        Some((Turn::Opened, self.told(None)))
+    }
+
+    /// Ends the episode and gives what there is to tell of it.
+    pub fn end(&mut self, closed_at: i64) -> Told {
+        let told = self.told(Some(closed_at));
+        *self = Episode {
+            last_seen: self.last_seen,
+            ..Episode::default()
+        };
+        told
+    }
+
+    /// Appends the state to a snapshot.
+    pub fn write(&self, out: &mut Out) {
+        for time in [
+            self.since,
+            self.last_seen,
+            self.last_over,
+            self.clear_since,
+            self.told,
+        ] {
+            out.int(time);
+        }
+        out.short(self.count);
+        out.short(self.clear_count);
+        out.float(self.measured);
+        out.float(self.peak);
+        out.short(u32::from(self.is_open));
+    }
+
+    /// The state of [`Episode::write`].
+    pub fn read(from: &mut In<'_>) -> Result<Self, DamagedState> {
+        Ok(Self {
+            since: from.int()?,
+            last_seen: from.int()?,
+            last_over: from.int()?,
+            clear_since: from.int()?,
+            told: from.int()?,
+            count: from.short()?,
+            clear_count: from.short()?,
+            measured: from.float()?,
+            peak: from.float()?,
+            is_open: from.short()? != 0,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::Comparator;
     use super::*;
 
-    fn terms(measure: Measure, dwell_min: i64) -> Terms {
-        Terms {
-            measure,
-            comparator: Comparator::Above,
-            limit: -15.0,
-            reset: -16.0,
-            averaging_ms: 5 * 60_000,
-            min_valid: 0.75,
-            dwell_ms: dwell_min * 60_000,
-            samples: 1,
-        }
-    }
+    const TERMS: Terms = Terms {
+        dwell_ms: 30,
+        clear_ms: 60,
+        samples: 1,
+        gap_max_ms: 20,
+        tell_ms: 1000,
+        worse: Comparator::Above,
+    };
 
-    /// One reading a minute; returns the moves with the minute in which they were made.
-    #[track_caller]
-    fn check(terms: &Terms, readings: &[f64], expected: &[(usize, MoveKind)]) {
+    fn play(terms: &Terms, story: &[(i64, f64)]) -> Vec<(Turn, i64, i64, Option<i64>)> {
         let mut episode = Episode::default();
-        let mut moves = Vec::new();
-        for (minute, value) in readings.iter().enumerate() {
-            if let Some(step) = episode.take(terms, minute as i64 * 60_000, Some(*value)) {
-                // A snapshot at any moment changes nothing.
-                episode = serde_json::from_str(&serde_json::to_string(&episode).unwrap()).unwrap();
-                if step.kind != MoveKind::Extend {
-                    moves.push((minute, step.kind));
-                }
-            }
-        }
-        assert_eq!(moves, expected);
-    }
-
-    fn phases(parts: &[(usize, f64)]) -> Vec<f64> {
-        parts
+        let judge = |v: f64| match v {
+            v if v > 10.0 => Verdict::Over,
+            v if v > 9.0 => Verdict::Between,
+            _ => Verdict::Clear,
+        };
+        story
             .iter()
-            .flat_map(|(n, v)| std::iter::repeat_n(*v, *n))
+            .filter_map(|(at, v)| episode.observe(terms, *at, *at, *v, judge(*v)))
+            .map(|(turn, told)| (turn, told.opened_at, told.last_at, told.closed_at))
             .collect()
     }
 
     #[test]
-    fn an_honest_defrost_of_29_minutes_raises_nothing() {
-        check(
-            &terms(Measure::Instant, 30),
-            &phases(&[(20, -18.0), (29, -5.0), (60, -18.0)]),
-            &[],
-        );
-    }
-
-    #[test]
-    fn a_door_left_open_opens_one_signal_and_closes_it_after_twice_the_dwell() {
-        let readings = phases(&[(10, -18.0), (45, -9.0), (5, -15.5), (20, -9.0), (90, -18.0)]);
-        check(
-            &terms(Measure::Instant, 30),
-            &readings,
-            &[(40, MoveKind::Open), (140, MoveKind::Close)],
-        );
-    }
-
-    #[test]
-    fn a_gap_breaks_a_condition_that_was_building_up() {
-        let terms = terms(Measure::Instant, 30);
-        let mut episode = Episode::default();
-        assert_eq!(episode.take(&terms, 0, Some(-5.0)), None);
+    fn it_opens_once_after_the_dwell_and_ends_after_being_clear_for_long() {
+        let mut story: Vec<_> = (0..5).map(|i| (i * 10, 11.0)).collect();
+        story.extend([(50, 9.5), (60, 8.0), (80, 8.0), (90, 9.5)]);
+        story.extend((10..17).map(|i| (i * 10, 8.0)));
         assert_eq!(
-            episode.take(&terms, 40 * 60_000, Some(-5.0)),
-            None,
-            "nobody saw it hold for 40 minutes"
+            play(&TERMS, &story),
+            [
+                (Turn::Opened, 0, 30, None),
+                (Turn::Closed, 0, 40, Some(100))
+            ]
         );
     }
 
     #[test]
-    fn a_mean_needs_enough_of_its_time_covered() {
-        let mut terms = terms(Measure::Mean, 0);
-        terms.limit = 2.0;
-        check(&terms, &[9.0, 9.0, 9.0, 9.0], &[(3, MoveKind::Open)]);
+    fn a_hole_breaks_the_dwell() {
+        let story = [
+            (0, 11.0),
+            (10, 11.0),
+            (20, 11.0),
+            (45, 11.0),
+            (60, 11.0),
+            (74, 11.0),
+        ];
+        assert_eq!(play(&TERMS, &story), []);
     }
 
     #[test]
-    fn an_older_reading_does_not_move_an_episode() {
-        let terms = terms(Measure::Instant, 0);
-        let mut episode = Episode::default();
-        episode.take(&terms, 1000, Some(-18.0));
-        assert_eq!(episode.take(&terms, 500, Some(0.0)), None);
-        assert_eq!(
-            episode.take(&terms, 1000, Some(0.0)).map(|m| m.kind),
-            Some(MoveKind::Open)
-        );
+    fn three_samples_are_three_different_times() {
+        let terms = Terms {
+            dwell_ms: 0,
+            clear_ms: 0,
+            samples: 3,
+            ..TERMS
+        };
+        let story = [(0, 11.0), (0, 11.0), (0, 11.0), (1, 11.0), (2, 11.0)];
+        assert_eq!(play(&terms, &story), [(Turn::Opened, 0, 2, None)]);
     }
 }

@@ -5,11 +5,16 @@
 //! from the wall clock.
 //! Not promised: that a signal is a violation. It says what was measured against what, and a person decides.
 
-pub mod engine; // all rules at all points
-pub mod episode; // one rule at one point: when a signal opens, extends, closes
-pub mod onnx;
 pub mod rule; // what a rule says, and reading a pack of rules
+
+mod bind; // which rules look at which points
+pub mod engine; // all rules at all points
+pub mod episode; // when a signal opens, extends, closes
+pub mod lane; // one rule at one point
+pub mod onnx;
+pub mod state; // how their state stands in a snapshot
 pub mod store; // signals on disk, and who wants to hear of them
-pub mod task; // follows the journal with the rules // follows the journal with the model
+pub mod task; // follows the journal with the rules
+pub mod window; // averages with validity // follows the journal with the model
 
 pub use store::{Signal, Signals, Source};

@@ -3,7 +3,7 @@
 //! Every rule names its standard and clause and the days on which they are in force (domain.md 4.0, L-25). A
 //! rule that does not is refused, and all problems of a pack are found in one run.
 
-use contract::{Timestamp, problems::Problems};
+use contract::problems::Problems;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -76,12 +76,16 @@ impl Comparator {
 pub enum Measure {
     /// Each reading.
     Instant,
-    /// The mean over the averaging time.
+    /// The mean of the minute means of the averaging time, which slides.
     Mean,
+    /// The mean of the minute means of a block of the averaging time, such as a clock hour.
+    Block,
     /// The standard deviation over the averaging time: a process that went unnaturally calm.
     Deviation,
     /// The time since the last reading with a value, in minutes.
     Silence,
+    /// For how many minutes the same value was reported.
+    Stuck,
 }
 
 /// A condition on another point of the same device.
@@ -148,6 +152,15 @@ pub struct Rule {
     /// Converted to reference oxygen before it is compared.
     #[serde(default)]
     pub convert: Option<Convert>,
+    /// For `deviation`: only where the point usually moved at least this much.
+    #[serde(default)]
+    pub usual_min: Option<f64>,
+    /// For `stuck`: values at or below this are not looked at (detection limit).
+    #[serde(default)]
+    pub ignore_below: Option<f64>,
+    /// Site-local hours in which it works, `22:00-06:00`; always if empty.
+    #[serde(default)]
+    pub hours: String,
     /// How urgent.
     pub severity: Severity,
     /// The standard.
@@ -205,12 +218,78 @@ impl Rule {
         self.reset.unwrap_or(self.limit)
     }
 
-    /// True if the rule was in force at `at` (UTC days).
-    pub fn is_in_force(&self, at: Timestamp) -> bool {
-        let day = at.to_string();
-        let day = day.get(..10).unwrap_or_default();
-        day >= self.valid_from.as_str()
-            && (self.valid_to.is_empty() || day <= self.valid_to.as_str())
+    /// From when until when (exclusive) it is in force, ms since 1970; days are days of the site, UTC+8.
+    pub fn force_ms(&self) -> (i64, i64) {
+        let midnight = |day: &str| -> Option<i64> {
+            let date: jiff::civil::Date = day.parse().ok()?;
+            let days = date.since(jiff::civil::date(1970, 1, 1)).ok()?.get_days();
+            Some(i64::from(days) * 86_400_000 - 8 * 3_600_000)
+        };
+        let until = midnight(&self.valid_to).map_or(i64::MAX, |ms| ms + 86_400_000);
+        (midnight(&self.valid_from).unwrap_or(i64::MIN), until)
+    }
+
+    /// The working hours in minutes of the site-local day; `None` if there are none or they cannot be read.
+    pub fn working_minutes(&self) -> Option<(i64, i64)> {
+        let minute = |text: &str| -> Option<i64> {
+            let (hours, minutes) = text.split_once(':')?;
+            let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+            ((0..=24).contains(&hours) && (0..60).contains(&minutes))
+                .then_some(hours * 60 + minutes)
+        };
+        let (from, to) = self.hours.split_once('-')?;
+        Some((minute(from)?, minute(to)?))
+    }
+
+    fn check_measure(&self, add: &mut impl FnMut(&str, String, &str)) {
+        if self.convert.is_some() && self.measure != Measure::Block {
+            add(
+                "convert",
+                "conversion to reference oxygen needs the means of whole blocks".into(),
+                "write measure = \"block\"",
+            );
+        }
+        if self
+            .convert
+            .as_ref()
+            .is_some_and(|c| !(0.0..20.0).contains(&c.reference))
+        {
+            add(
+                "convert.reference",
+                "it is not an oxygen content below 20 %".into(),
+                "write the reference of the standard",
+            );
+        }
+        if self.usual_min.is_some() && self.measure != Measure::Deviation {
+            add(
+                "usual_min",
+                "it does not fit the measure".into(),
+                "leave it out",
+            );
+        }
+        if self.ignore_below.is_some() && self.measure != Measure::Stuck {
+            add(
+                "ignore_below",
+                "it does not fit the measure".into(),
+                "leave it out",
+            );
+        }
+        let is_lead = matches!(self.measure, Measure::Deviation | Measure::Stuck);
+        if is_lead && self.severity > Severity::II {
+            add(
+                "severity",
+                "a lead of tampering is above II".into(),
+                "write II at most; only a person can raise it",
+            );
+        }
+        let is_timed = matches!(self.measure, Measure::Silence | Measure::Stuck);
+        if is_timed && !(self.limit > 0.0 && self.dwell_min == 0.0) {
+            add(
+                "limit",
+                "it is not a number of minutes above 0, or dwell_min is not 0".into(),
+                "write how many minutes it may last as limit, and dwell_min = 0",
+            );
+        }
     }
 
     fn check(&self, place: &str, problems: &mut Problems) {
@@ -275,12 +354,23 @@ impl Rule {
                 "write minutes, 0 or more",
             );
         }
-        let needs_averaging = matches!(self.measure, Measure::Mean | Measure::Deviation);
+        self.check_measure(&mut add);
+        if !self.hours.is_empty() && self.working_minutes().is_none() {
+            add(
+                "hours",
+                format!("{:?} is not a span of the day", self.hours),
+                "write it like 22:00-06:00",
+            );
+        }
+        let needs_averaging = matches!(
+            self.measure,
+            Measure::Mean | Measure::Block | Measure::Deviation
+        );
         if needs_averaging != (self.averaging_min > 0.0) {
             add(
                 "averaging_min",
                 "it does not fit the measure".into(),
-                "give it for mean and deviation, and only there",
+                "give it for mean, block and deviation, and only there",
             );
         }
         if !(self.min_valid > 0.0 && self.min_valid <= 1.0) {

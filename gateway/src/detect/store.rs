@@ -204,9 +204,9 @@ impl Signals {
                 db.prepare_cached("SELECT n, id FROM change WHERE n > ?1 ORDER BY n LIMIT ?2")?;
             let mut last = after;
             let mut ids: Vec<String> = Vec::new();
-            for row in
-                rows.query_map(params![after as i64, limit as i64], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?
-            {
+            for row in rows.query_map(params![after as i64, limit as i64], |r| {
+                Ok((r.get::<_, i64>(0)? as u64, r.get(1)?))
+            })? {
                 let (n, id): (u64, String) = row?;
                 last = n;
                 if !ids.contains(&id) {
@@ -296,8 +296,10 @@ impl Signals {
 }
 
 /// After a crash the journal is read again from the last snapshot, and early states of a signal come by again.
+/// One block may open, extend and close a signal, so its number alone does not order the states.
 fn is_older(signal: &Signal, known: &str) -> bool {
-    serde_json::from_str::<Signal>(known).is_ok_and(|known| signal.journal_seq <= known.journal_seq)
+    let order = |s: &Signal| (s.journal_seq, s.closed_at.is_some(), s.last_at);
+    serde_json::from_str::<Signal>(known).is_ok_and(|known| order(signal) <= order(&known))
 }
 
 fn decode(bodies: Vec<String>) -> Vec<Signal> {

@@ -92,6 +92,14 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// An encoder with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            body: Vec::with_capacity(bytes),
+            readings: 0,
+        }
+    }
+
     /// Appends a data entry. `samples` of one message; an empty slice writes nothing.
     pub fn data(&mut self, head: DataHead, samples: &[Sample]) {
         let Some(first) = samples.first() else { return };

@@ -1,3 +1,6 @@
 //! The gateway, one story per file.
 
+mod detect;
+mod influx;
+mod ingest;
 mod series;

@@ -6,7 +6,7 @@ use contract::{Absence, Doubt, Quality, Timestamp};
 use gateway::ingest::dictionary::PointKey;
 use gateway::ingest::record::{DataHead, Encoder, Entry, Sample, entries};
 use gateway::metrics::Metrics;
-use gateway::series::embedded::{Embedded, Following, Options, StoredReading};
+use gateway::series::embedded::{Embedded, Following, Options, State, StoredReading};
 use journal::{Journal, Seq, Staged};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -364,5 +364,109 @@ fn kill_9_at_any_moment_doubles_nothing_and_loses_nothing() {
         "each block was taken in exactly once"
     );
     check(&store, &model, 5, &mut random);
+    following.stop();
+}
+
+fn good(point: u32, at_ms: i64) -> Sample {
+    Sample {
+        point: PointKey(point),
+        at_ms,
+        value: at_ms as f64,
+        quality: Quality::Good,
+    }
+}
+
+#[test]
+fn a_query_in_the_middle_of_checkpoints_sees_each_reading_in_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&dir.path().join("journal.db"), journal::Options::small()).unwrap();
+    let (store, following) = start(dir.path(), &journal);
+    let asking = {
+        let store = store.clone();
+        std::thread::spawn(move || {
+            let (from, to) = (
+                Timestamp::from_millis(T0),
+                Timestamp::from_millis(T0 + 100_000_000),
+            );
+            let mut seen = 0;
+            while seen < 20_000 {
+                let buckets = store.buckets(PointKey(1), from, to, 3).unwrap();
+                let now = buckets.iter().map(|b| b.n).sum::<u64>();
+                assert!(now >= seen, "{seen} readings became {now}");
+                assert!(now <= 20_000, "{now} readings of 20000");
+                seen = now;
+            }
+        })
+    };
+    for block in 0..200 {
+        let samples: Vec<Sample> = (0..100).map(|i| good(1, T0 + block * 100 + i)).collect();
+        append(&journal, &samples);
+    }
+    asking.join().unwrap();
+    following.stop();
+    let durable = journal.cursor(gateway::series::embedded::CURSOR).unwrap();
+    assert_eq!(
+        durable,
+        journal.head().0,
+        "the journal is told what is durable"
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_written_says_so_takes_nothing_more_in_and_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&dir.path().join("journal.db"), journal::Options::small()).unwrap();
+    let (store, following) = start(dir.path(), &journal);
+    let other = rusqlite::Connection::open(dir.path().join("series.db")).unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON open BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    other.execute_batch(refuse).unwrap();
+    append(&journal, &[good(0, T0)]);
+    wait_for(
+        "the state",
+        || matches!(store.state(), State::Stalled(why) if why.contains("no room")),
+    );
+    let taken = store.progress().cursor;
+    let head = append(&journal, &[good(0, T0 + 1)]);
+    assert_eq!(store.progress().cursor, taken);
+    assert_eq!(
+        store.count().unwrap(),
+        taken,
+        "what was taken in is still answered"
+    );
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    wait_for("the second block", || store.progress().cursor == head.0);
+    wait_for("the state", || store.state() == State::Following);
+    assert_eq!(store.count().unwrap(), 2);
+    following.stop();
+}
+
+#[test]
+fn retention_deletes_old_chunks_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&dir.path().join("journal.db"), journal::Options::small()).unwrap();
+    let (store, following) = start(dir.path(), &journal);
+    let now = Timestamp::now().as_millis();
+    let old: Vec<Sample> = (0..100)
+        .map(|i| good(0, now - 40 * 86_400_000 + i))
+        .collect();
+    let new: Vec<Sample> = (0..100).map(|i| good(0, now + i)).collect();
+    append(&journal, &old);
+    let head = append(&journal, &new);
+    wait_for("the blocks", || store.progress().cursor == head.0);
+    assert_eq!(store.count().unwrap(), 200);
+    following.stop();
+    let options = Options {
+        keep: Some(Duration::from_secs(30 * 86_400)),
+        ..options(dir.path())
+    };
+    let (store, following) = Embedded::start(options, &journal, Arc::default()).unwrap();
+    // The chunk in which old and new meet stays as long as its newest reading does.
+    wait_for("the old chunks to go", || store.count().unwrap() < 200);
+    let times = store
+        .times(PointKey(0), Timestamp::from_millis(i64::MIN))
+        .unwrap();
+    assert!(times.len() < 140 && times.len() >= 100, "{}", times.len());
+    assert_eq!(times.iter().filter(|at| at.as_millis() >= now).count(), 100);
     following.stop();
 }

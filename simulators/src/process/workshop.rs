@@ -25,7 +25,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
         name: "o2",
         register: 2,
         encoding: Encoding::U16 { scale: 0.01 },
-        unit: "%",
+        unit: "%vol",
         range: (0.0, 30.0),
         factor: None,
     },

@@ -80,7 +80,7 @@ mod tests {
         ]
         .concat();
         let mut problems = Problems::new();
-        let points = profile::read("x.toml", &text, &mut problems);
+        let points = profile::read("x.toml", &text, &mut problems).points;
         assert!(problems.is_empty(), "{problems}");
         let reads = plan(&points);
         let seen: Vec<_> = reads

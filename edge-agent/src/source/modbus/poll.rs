@@ -4,7 +4,10 @@
 //! The schedule does not drift: poll n is due at start + n × every. A poll that takes too long makes the next
 //! ones late or skipped, and skipped ones are counted.
 
-use super::{bus::Bus, plan::plan};
+use super::{
+    bus::{Answer, Bus},
+    plan::plan,
+};
 use crate::{
     buffer::Buffer, calibrate, config::Device, metrics::Metrics, record::Record, stop::Stop,
 };
@@ -12,9 +15,15 @@ use contract::{Absence, Timestamp};
 use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+/// Milliseconds of the year 9999; whatever is beyond is not a time.
+const MILLIS_MAX: f64 = 253_402_300_800_000.0;
+
 /// Asks one device until told to stop.
 pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop: Stop) {
-    let reads = plan(&device.points);
+    let mut asked = device.clone();
+    asked.points.extend(device.clock.clone());
+    let reads = plan(&asked.points);
+    let mut shown = None;
     let mut bus = Bus::default();
     let mut ticks = interval(device.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -34,9 +43,16 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
         let at = Timestamp::now();
         let answers = tokio::select! {
             () = stop.asked() => return,
-            answers = bus.poll(&device, &reads) => answers,
+            answers = bus.poll(&asked, &reads) => answers,
         };
         metrics.polls.add(1);
+        let (answers, at) = match own_time(&device, answers) {
+            (_, Some(time)) if shown == Some(time) => continue,
+            (answers, time) => {
+                shown = time.or(shown);
+                (answers, time.unwrap_or(at))
+            }
+        };
         let now = answers.iter().find_map(|answer| answer.err());
         metrics
             .absences
@@ -53,6 +69,21 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
                 readings,
             })
             .await;
+    }
+}
+
+/// Takes the answer for the instrument's clock, which is asked last, off the others. An instrument that shows the
+/// time of the reading before has no new reading; one whose clock cannot be read has given no reading at all.
+fn own_time(device: &Device, mut answers: Vec<Answer>) -> (Vec<Answer>, Option<Timestamp>) {
+    if device.clock.is_none() {
+        return (answers, None);
+    }
+    match answers.pop() {
+        Some(Ok(ms)) if ms > 0.0 && ms < MILLIS_MAX => {
+            (answers, Some(Timestamp::from_millis(ms as i64)))
+        }
+        Some(Err(absence)) => (vec![Err(absence); device.points.len()], None),
+        _ => (vec![Err(Absence::Unreadable); device.points.len()], None),
     }
 }
 

@@ -1,10 +1,11 @@
 // The gateway, as the screens see it. Every path of the API that the console uses is in this file.
+import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
 import type { Business, CaseLine, CasePage, Checks, CreditAction, CreditPage, Overview, Plan, Series, SitePage, User } from "./model.ts";
 
 /** What the gateway refused, in its own words. */
 export class Refused extends Error {
-  constructor(readonly status: number, words: string) { super(words); }
+  constructor(readonly status: number, line: string, readonly words: Text | null | undefined = null, readonly fix: Text | null | undefined = null) { super(line); }
 }
 
 let onSignedOut: () => void = () => undefined;
@@ -22,8 +23,8 @@ async function call<T>(path: string, method = "GET", body?: unknown, keepalive =
   try { value = text ? JSON.parse(text) : undefined; } catch { value = undefined; }
   if (!response.ok) {
     if (response.status === 401 && path !== "/api/session") onSignedOut();
-    const words = (value as { error?: string; message?: string } | undefined);
-    throw new Refused(response.status, words?.error ?? words?.message ?? `HTTP ${response.status}`);
+    const refused = value as { error?: string; message?: Text; fix?: Text } | undefined;
+    throw new Refused(response.status, refused?.error ?? `HTTP ${response.status}`, refused?.message, refused?.fix);
   }
   return value as T;
 }

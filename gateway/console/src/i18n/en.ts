@@ -324,6 +324,9 @@ export const en: Record<Key, string> = {
   "dept.fire": "fire service",
   "notfound": "There is no such page.",
   "notfound.back": "To the overview",
+  "err.notFound": "There is no such thing. The address may be wrong, or it is no longer in the register.",
+  "err.busy": "The gateway is busy. Try again in a while.",
+  "err.broken": "The gateway failed. The administrator finds the reason in its log.",
   "err.forbidden": "Your role may not do this.",
   "err.conflict": "Someone else decided first. The page has been refreshed.",
 };

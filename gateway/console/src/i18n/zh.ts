@@ -138,7 +138,7 @@ export const zh = {
   "chart.max": "最大",
   "chart.value": "数值",
   "chart.raw": "逐条读数",
-  "chart.buckets": "每 {every} 的最小、平均、最大",
+  "chart.buckets": "每 {every}的最小、平均、最大",
   "chart.empty": "这段时间没有读数。",
   "chart.signal": "信号",
   "chart.count": "{n} 条读数",
@@ -322,6 +322,9 @@ export const zh = {
   "dept.fire": "消防",
   "notfound": "没有这个页面。",
   "notfound.back": "回到总览",
+  "err.notFound": "没有这一条，可能地址写错了，或者已经不在登记册里。",
+  "err.busy": "网关正忙，请过一会儿再试。",
+  "err.broken": "网关出错了，管理员可以在日志里看到原因。",
   "err.forbidden": "你的角色不能做这件事。",
   "err.conflict": "别人已经先做了决定，页面已更新。",
 };

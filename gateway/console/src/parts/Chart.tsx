@@ -6,6 +6,7 @@ import { DataZoomComponent, GridComponent, MarkAreaComponent, MarkLineComponent,
 import { CanvasRenderer } from "echarts/renderers";
 import { useI18n, type Key, type Translate } from "../i18n/index.tsx";
 import { duration, limit as limitText, number, quantity, tick, time } from "../format.ts";
+import { gatewayNow } from "../live.ts";
 import type { Limit, Series, SignalLine } from "../api/model.ts";
 
 register([LineChart, GridComponent, TooltipComponent, MarkLineComponent, MarkAreaComponent, DataZoomComponent, CanvasRenderer]);
@@ -47,7 +48,7 @@ function marks(props: ChartProps, t: Translate): Partial<LineSeriesOption> {
   return {
     markLine: {
       silent: true, symbol: "none", animation: false, precision: 6,
-      data: limits.map((l) => ({ yAxis: l.value, lineStyle: { color: LIMIT, type: "dashed", width: 1.4 }, label: { position: "insideEndTop", color: LIMIT, formatter: `${t("chart.limit", { text: limitText(l.permitted, l.value, series.unit, t) })} ${l.rule}` } })),
+      data: limits.map((l) => ({ yAxis: l.value, lineStyle: { color: LIMIT, type: "dashed", width: 1.4 }, label: { position: "insideStartTop", color: LIMIT, formatter: `${t("chart.limit", { text: limitText(l.permitted, l.value, series.unit, t) })} ${l.rule}` } })),
     },
     markArea: {
       silent: true, animation: false,
@@ -55,7 +56,7 @@ function marks(props: ChartProps, t: Translate): Partial<LineSeriesOption> {
         ...series.gaps.filter((gap) => inside(gap.from, gap.to)).map((gap) => [
           { xAxis: clamp(gap.from), itemStyle: { color: "rgba(90,100,110,.13)" }, label: { show: wide(gap), formatter: gapWords(gap.reason, t), color: "#56606b", position: "insideBottom", fontSize: 11, width: 120, overflow: "break" } }, { xAxis: clamp(gap.to) }]),
         ...signals.filter((s) => inside(s.opened_at, s.closed_at ?? Infinity)).map((s) => [
-          { xAxis: clamp(s.opened_at), itemStyle: { color: SIGNAL[s.severity] }, label: { show: true, formatter: t(`sev.${s.severity}`), color: "#48341f", position: "insideTopLeft", fontSize: 11 } }, { xAxis: clamp(s.closed_at ?? series.to) }]),
+          { xAxis: clamp(s.opened_at), itemStyle: { color: SIGNAL[s.severity] }, label: { show: true, formatter: t(`sev.${s.severity}`), color: "#48341f", position: clamp(s.opened_at) > series.to - (series.to - series.from) * 0.15 ? "insideTopRight" : "insideTopLeft", fontSize: 11 } }, { xAxis: clamp(s.closed_at ?? gatewayNow()) }]),
       ] as never,
     },
   };

@@ -1,6 +1,6 @@
 // Confirm or set aside: the four checks, the reason, what happens next. Enter submits.
-import { useState } from "react";
-import { Button, Checkbox, Input, Modal } from "antd";
+import { useRef, useState } from "react";
+import { Button, Checkbox, Input, Modal, type InputRef } from "antd";
 import { useI18n, type Key } from "../i18n/index.tsx";
 import { decideSoon } from "../pending.ts";
 import type { CasePage, Checks } from "../api/model.ts";
@@ -15,6 +15,9 @@ export function DecisionDialog({ page, choice, onClose }: { page: CasePage; choi
   const [checks, setChecks] = useState<Checks>({ true: false, complete: false, clear: false, accurate: false });
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  const field = useRef<InputRef>(null);
+  const focusFirst = (open: boolean) => { if (open) { if (choice === "reject") field.current?.focus(); else form.current?.querySelector("input")?.focus(); } };
   const unchecked = choice === "confirm" && CHECKS.some((name) => !checks[name]);
   const short = reason.trim().length < REASON_MIN;
   const submit = () => {
@@ -29,18 +32,18 @@ export function DecisionDialog({ page, choice, onClose }: { page: CasePage; choi
     <Button key="ok" type="primary" danger={choice === "reject"} onClick={submit} data-submit>{t(choice === "confirm" ? "case.submit" : "case.submitReject")}</Button>,
   ];
   return (
-    <Modal open onCancel={onClose} title={t(choice === "confirm" ? "case.confirmTitle" : "case.rejectTitle")} footer={footer} width={560} destroyOnHidden>
-      <form onSubmit={(event) => { event.preventDefault(); submit(); }}>
+    <Modal open onCancel={onClose} title={t(choice === "confirm" ? "case.confirmTitle" : "case.rejectTitle")} footer={footer} width={560} destroyOnHidden afterOpenChange={focusFirst}>
+      <form ref={form} onSubmit={(event) => { event.preventDefault(); submit(); }}>
         <p><strong>{tx(page.title)}</strong> <span className="muted">{tx(page.site_name)} · {page.id}</span></p>
         {choice === "confirm" && (
           <fieldset className="checks">
             <legend>{t("case.checks")}</legend>
-            {CHECKS.map((name, i) => <Checkbox key={name} autoFocus={i === 0} checked={checks[name]} onChange={(event) => setChecks({ ...checks, [name]: event.target.checked })} onKeyDown={(event) => { if (event.key === "Enter") { event.preventDefault(); submit(); } }}><strong>{t(`case.check.${name}`)}</strong> <span className="muted">{t(`case.check.${name}.help`)}</span></Checkbox>)}
+            {CHECKS.map((name) => <Checkbox key={name} checked={checks[name]} onChange={(event) => setChecks({ ...checks, [name]: event.target.checked })} onKeyDown={(event) => { if (event.key === "Enter") { event.preventDefault(); submit(); } }}><strong>{t(`case.check.${name}`)}</strong> <span className="muted">{t(`case.check.${name}.help`)}</span></Checkbox>)}
             {tried && unchecked && <p className="late" role="alert">{t("case.needChecks")}</p>}
           </fieldset>
         )}
         <label className="reason">{t("case.reason")} <span className="muted small">{t("case.reasonHint")}</span>
-          <Input value={reason} autoFocus={choice === "reject"} maxLength={300} onChange={(event) => setReason(event.target.value)} status={tried && short ? "error" : undefined} name="reason" />
+          <Input ref={field} value={reason} maxLength={300} onChange={(event) => setReason(event.target.value)} status={tried && short ? "error" : undefined} name="reason" />
         </label>
         {tried && short && <p className="late" role="alert">{t("case.needReason")}</p>}
         {choice === "reject" && <p className="presets">{PRESETS.map((key) => <Button key={key} size="small" onClick={() => setReason(t(key))}>{t(key)}</Button>)}</p>}

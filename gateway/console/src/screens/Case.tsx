@@ -5,7 +5,7 @@ import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { CasePage } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
-import { Loading, useLoad } from "../parts/load.tsx";
+import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { DecisionDialog, type Choice } from "../parts/DecisionDialog.tsx";
 import { FitnessLine, Lasted, SeverityTag, StateTag, When } from "../parts/words.tsx";
@@ -43,7 +43,7 @@ function Body({ page }: { page: CasePage }) {
         <div>
         <section>
           <h2>{t("case.before")}</h2>
-          <div className="card"><PointChart site={page.site} device={page.device.id} point={page.point} label={tx(page.point_label)} limits={limits} signals={page.signals} from={page.window_from} to={page.window_to} height={300} /></div>
+          <div className="card"><PointChart site={page.site} device={page.device.id} point={page.point} label={tx(page.point_label)} limits={limits} signals={page.signals} from={page.window_from} to={page.ended_at == null ? page.window_from + 600_000 * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / 600_000) : page.window_to} height={300} /></div>
         </section>
         <section><h2>{t("case.history")}</h2><History page={page} /></section>
         <section><h2>{t("case.evidence")}</h2><EvidenceCard page={page} /></section>
@@ -99,7 +99,8 @@ function obstacle(page: CasePage, role: string, t: ReturnType<typeof useI18n>["t
 }
 
 function Actions({ page }: { page: CasePage }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const { message } = AntApp.useApp();
   const user = useUser();
   const pending = usePending();
@@ -108,7 +109,7 @@ function Actions({ page }: { page: CasePage }) {
   const waiting = pending?.id === page.id;
   const why = obstacle(page, user.role, t, tx);
   const canTake = !decided && !waiting && page.state === "open";
-  const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(error.message, 6));
+  const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(refusal(error, words), 6));
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;

@@ -5,7 +5,7 @@ import { useI18n } from "../i18n/index.tsx";
 import { api, type BusinessLine } from "../api/client.ts";
 import type { CreditAction, CreditEntry, CreditPage, EntryStatus, Role } from "../api/model.ts";
 import { day } from "../format.ts";
-import { Loading, useLoad } from "../parts/load.tsx";
+import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { Nothing, SeverityTag, When } from "../parts/words.tsx";
 import { useUser } from "../session.tsx";
 import { href } from "../route.ts";
@@ -91,7 +91,8 @@ function Entry({ entry }: { entry: CreditEntry }) {
 }
 
 function ActionDialog({ entry, action, onClose }: { entry: CreditEntry; action: CreditAction; onClose: () => void }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const { message } = AntApp.useApp();
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
@@ -100,7 +101,7 @@ function ActionDialog({ entry, action, onClose }: { entry: CreditEntry; action: 
     setTried(true);
     if (short) return;
     try { await api.creditAction(entry.id, action, reason.trim()); void message.success(t("credit.done")); onClose(); }
-    catch (error) { void message.error((error as Error).message, 6); }
+    catch (error) { void message.error(refusal(error as Error, words), 6); }
   };
   return (
     <Modal open title={t(`credit.act.${action}`)} onCancel={onClose} onOk={submit} okText={t(`credit.act.${action}`)} okButtonProps={{ danger: action === "withdraw" }} cancelText={t("case.cancel")} destroyOnHidden>

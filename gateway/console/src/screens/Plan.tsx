@@ -40,7 +40,7 @@ function VisitCard({ visit, n }: { visit: Visit; n: number }) {
         <span className="stop num">{t("plan.visit", { n })}</span>
         <h2><a href={href("sites", visit.site)}>{tx(visit.site_name)}</a></h2>
         <span>{visit.address}</span>
-        <span className="muted">{visit.business.name} · {t("credit.grade", { g: visit.grade })}</span>
+        <span className="muted">{visit.business.name}<span className="noprint"> · {t("credit.grade", { g: visit.grade })}</span></span>
       </header>
       <p className="muted small">{[departments.size > 1 ? t("plan.departments", { n: departments.size }) : "", t("plan.toCheckCount", { n: toCheck.length }), t("plan.provedCount", { n: proved.length })].filter(Boolean).join(" · ")}{visit.why.length > 0 && <> · {t("plan.why")}{lang === "zh" ? "：" : ": "}{visit.why.map(tx).join(lang === "zh" ? "；" : "; ")}</>}</p>
       <h3>{t("plan.findings")}</h3>

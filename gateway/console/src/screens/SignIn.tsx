@@ -3,16 +3,18 @@ import { useState } from "react";
 import { Alert, Button, Form, Input } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api, Refused } from "../api/client.ts";
+import { refusal } from "../parts/load.tsx";
 import type { User } from "../api/model.ts";
 
 export function SignIn({ expired, onSignedIn }: { expired: boolean; onSignedIn: (user: User) => void }) {
-  const { t, lang, setLang } = useI18n();
+  const words = useI18n();
+  const { t, lang, setLang } = words;
   const [problem, setProblem] = useState<string | null>(expired ? t("signin.expired") : null);
   const [busy, setBusy] = useState(false);
   const submit = async ({ user, password }: { user: string; password: string }) => {
     setBusy(true);
     try { onSignedIn(await api.signIn(user, password)); }
-    catch (error) { setProblem(error instanceof Refused ? (error.status === 401 ? t("signin.wrong") : error.message) : t("signin.unreachable")); }
+    catch (error) { setProblem(error instanceof Refused ? (error.status === 401 ? t("signin.wrong") : refusal(error, words)) : t("signin.unreachable")); }
     finally { setBusy(false); }
   };
   return (

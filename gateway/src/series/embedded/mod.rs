@@ -16,7 +16,7 @@ mod ram; // open chunks
 mod store; // all SQL
 mod task; // the thread that follows the journal
 
-pub use columns::{BUCKETS_MAX, Bucket, StoredReading};
+pub use columns::{BUCKETS_MAX, Bucket, FIRST_MISSING, StoredReading};
 pub use store::{Progress, StoreError};
 
 use crate::metrics::Metrics;

@@ -1,0 +1,455 @@
+//! Domain records become what a page shows.
+
+use super::{Inner, error::ApiError, view::*};
+use crate::{
+    case::{self, Case},
+    credit::{self, Entry, deliver},
+    detect::{
+        Signal, Source,
+        rule::{Comparator, Measure, Rule, Severity, Text},
+    },
+    ingest::dictionary::PointKey,
+    registry::{Device, Site, day_ms},
+    risk,
+};
+use contract::{Quality, SiteId, Timestamp};
+
+/// Readings within this time make a site live; within ten times this, quiet.
+const LIVE_MS: i64 = 30_000;
+
+/// A quality as a word.
+pub fn word(quality: Quality) -> String {
+    let of = |reason: serde_json::Value| reason.as_str().unwrap_or("suspect").to_owned();
+    match quality {
+        Quality::Good => "good".into(),
+        Quality::Suspect(contract::Doubt::Unspecified) => "suspect".into(),
+        Quality::Missing(contract::Absence::Unspecified) => "missing".into(),
+        Quality::Suspect(doubt) => of(serde_json::to_value(doubt).unwrap_or_default()),
+        Quality::Missing(absence) => of(serde_json::to_value(absence).unwrap_or_default()),
+    }
+}
+
+fn permitted(comparator: Comparator) -> String {
+    match comparator {
+        Comparator::Above => "le".into(),
+        Comparator::Below => "ge".into(),
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What a model says of itself.
+fn model_text() -> Text {
+    Text {
+        zh: "走势与该测点以往的规律不符。模型只提示，不作判断。".into(),
+        en: "The course differs from what is usual for this point. A model points, it does not judge.".into(),
+    }
+}
+
+/// Why only a rule's signal can become a finding.
+pub fn model_only() -> Text {
+    Text {
+        zh: "这条线索只有模型提示，没有依据标准条款的规则，不能认定。请到现场核实。".into(),
+        en: "Only a model raised this and no rule with a clause; it cannot be a finding. Go and look.".into(),
+    }
+}
+
+impl Inner {
+    /// The rule of a signal.
+    pub fn rule_of(&self, signal: &Signal) -> Option<&Rule> {
+        match &signal.source {
+            Source::Rule { id, version } => self
+                .rules
+                .iter()
+                .find(|r| r.id == *id && r.version == *version),
+            Source::Model { .. } => None,
+        }
+    }
+
+    /// The business of a site.
+    pub fn business(&self, site: &SiteId) -> BusinessView {
+        match self.registry.business_of(site) {
+            Some(business) => BusinessView {
+                uscc: business.uscc.clone(),
+                name: business.name.clone(),
+            },
+            None => BusinessView {
+                uscc: String::new(),
+                name: String::new(),
+            },
+        }
+    }
+
+    /// Points of a site.
+    pub fn points(
+        &self,
+        site: &SiteId,
+    ) -> Vec<(PointKey, std::sync::Arc<crate::ingest::dictionary::Point>)> {
+        let dictionary = self.ingest.dictionary();
+        let all = (0..dictionary.len() as u32).map(PointKey);
+        all.filter_map(|key| Some((key, dictionary.get(key)?)))
+            .filter(|(_, p)| p.site == *site)
+            .collect()
+    }
+
+    /// A signal in one line.
+    pub fn signal_line(&self, signal: &Signal, case: Option<String>) -> SignalLine {
+        let rule = self.rule_of(signal);
+        let (name, title) = match (&signal.source, rule) {
+            (Source::Rule { id, .. }, Some(rule)) => (id.clone(), rule.title.clone()),
+            (Source::Rule { id, version }, None) => {
+                let text = format!("{id} v{version}");
+                (
+                    id.clone(),
+                    Text {
+                        zh: text.clone(),
+                        en: text,
+                    },
+                )
+            }
+            (Source::Model { name, .. }, _) => (
+                name.clone(),
+                Text {
+                    zh: "走势异常（模型提示）".into(),
+                    en: "Unusual course (a model)".into(),
+                },
+            ),
+        };
+        SignalLine {
+            id: signal.id.clone(),
+            rule: name,
+            title,
+            severity: signal.severity,
+            site: signal.site.to_string(),
+            device: signal.device.to_string(),
+            point: signal.point.to_string(),
+            point_label: self.registry.label(signal.point.as_str()),
+            opened_at: signal.opened_at.as_millis(),
+            closed_at: signal.closed_at.map(Timestamp::as_millis),
+            measured: Some(signal.peak),
+            permitted: rule.map(|r| permitted(r.comparator)),
+            limit: signal.limit.filter(|_| rule.is_some()),
+            unit: signal.unit.clone(),
+            case,
+        }
+    }
+
+    /// A device with its fitness at `now`.
+    pub fn device_line(&self, device: &Device, now: Timestamp) -> DeviceLine {
+        let reasons = device.obstacles(now);
+        DeviceLine {
+            id: device.id.to_string(),
+            name: device.name.clone(),
+            kind: device.kind.clone(),
+            location: device.location.clone(),
+            fitness: FitnessView {
+                fit: reasons.is_empty(),
+                reasons,
+                certificate: filled(&device.certificate),
+                valid_to: day_ms(&device.certificate_valid_to).map(|ms| ms + 86_399_999),
+                legal_review: filled(&device.legal_review),
+                technical_review: filled(&device.technical_review),
+                sign: filled(&device.sign),
+                published_at: day_ms(&device.published),
+            },
+        }
+    }
+
+    /// Limits that apply to a point.
+    pub fn limits(&self, kind: &str, point: &str, unit: &str) -> Vec<LimitView> {
+        let applies = |r: &&Rule| {
+            let is_level = matches!(r.measure, Measure::Instant | Measure::Mean);
+            r.point == point
+                && is_level
+                && (unit.is_empty() || r.unit == unit)
+                && r.devices.iter().any(|d| d == kind)
+        };
+        let view = |r: &Rule| LimitView {
+            rule: r.id.clone(),
+            permitted: permitted(r.comparator),
+            value: r.limit,
+            severity: r.severity,
+            text: r.explanation.clone(),
+            standard: r.standard.clone(),
+            clause: r.clause.clone(),
+        };
+        self.rules.iter().filter(applies).map(view).collect()
+    }
+
+    /// A site in one line.
+    pub fn site_line(
+        &self,
+        site: &Site,
+        last_ms: Option<i64>,
+        open: BySeverity,
+        now: Timestamp,
+    ) -> SiteLine {
+        let agents: Vec<_> = self
+            .registry
+            .agents
+            .iter()
+            .filter(|a| a.site == site.id)
+            .collect();
+        let known = self.ingest.agents();
+        let is_online = |id: &contract::AgentId| {
+            known
+                .iter()
+                .any(|(s, a, on)| *on && *s == site.id && a == id)
+        };
+        let agents_online = agents.iter().filter(|a| is_online(&a.id)).count();
+        let status = match last_ms.map(|at| now.as_millis() - at) {
+            None => "never",
+            Some(age) if age <= LIVE_MS => "live",
+            Some(age) if age <= 10 * LIVE_MS => "quiet",
+            Some(_) => "offline",
+        };
+        SiteLine {
+            id: site.id.to_string(),
+            name: site.name.clone(),
+            address: site.address.clone(),
+            business: self.business(&site.id),
+            domains: site.domains.clone(),
+            status: status.into(),
+            last_reading_at: last_ms,
+            open,
+            agents_online,
+            agents: agents.len(),
+        }
+    }
+
+    /// The signals of a case.
+    pub fn signals_of(&self, case: &Case) -> Vec<Signal> {
+        case.signals
+            .iter()
+            .filter_map(|id| self.signals.get(id).ok().flatten())
+            .collect()
+    }
+
+    /// A case in one line.
+    pub fn case_line(&self, case: &Case, signals: &[Signal], now: Timestamp) -> CaseLine {
+        let worst = signals
+            .iter()
+            .max_by_key(|s| (s.severity, matches!(s.source, Source::Rule { .. })));
+        let line = worst.map(|s| self.signal_line(s, None));
+        let site = self.registry.site(&case.site);
+        let device = self.registry.device(&case.site, &case.device);
+        let hours = match case.severity {
+            Severity::IV => Some(1),
+            Severity::III => Some(24),
+            Severity::II => Some(72),
+            Severity::I => None,
+        };
+        CaseLine {
+            id: case.id.clone(),
+            site: case.site.to_string(),
+            site_name: site.map(|s| s.name.clone()).unwrap_or_default(),
+            business: self.business(&case.site),
+            severity: case.severity,
+            state: case.state,
+            title: line.as_ref().map(|l| l.title.clone()).unwrap_or_default(),
+            rule: line.as_ref().map(|l| l.rule.clone()).unwrap_or_default(),
+            opened_at: case.opened_at.as_millis(),
+            ended_at: (!case.is_ongoing).then_some(case.last_at.as_millis()),
+            due_at: hours.map(|h| case.opened_at.as_millis() + h * 3_600_000),
+            measured: line.as_ref().and_then(|l| l.measured),
+            permitted: line.as_ref().and_then(|l| l.permitted.clone()),
+            limit: line.as_ref().and_then(|l| l.limit),
+            unit: line.map(|l| l.unit).unwrap_or_default(),
+            fit: device.is_some_and(|d| d.obstacles(now).is_empty()),
+        }
+    }
+
+    /// Why a case cannot be confirmed.
+    pub fn blockers(&self, case: &Case, signals: &[Signal]) -> Vec<Text> {
+        let mut blockers = match self.registry.device(&case.site, &case.device) {
+            Some(device) => device.obstacles(case.opened_at),
+            None => vec![Text {
+                zh: "设备未登记".into(),
+                en: "The device is not registered".into(),
+            }],
+        };
+        if !signals
+            .iter()
+            .any(|s| matches!(s.source, Source::Rule { .. }))
+        {
+            blockers.push(model_only());
+        }
+        blockers
+    }
+
+    /// A case with everything.
+    pub fn case_page(&self, case: &Case, now: Timestamp) -> Result<CasePage, ApiError> {
+        let signals = self.signals_of(case);
+        let mut rules: Vec<RuleView> = Vec::new();
+        let mut innocent: Vec<Text> = Vec::new();
+        for signal in &signals {
+            let view = match (&signal.source, self.rule_of(signal)) {
+                (_, Some(rule)) => {
+                    innocent.extend(
+                        rule.innocent
+                            .iter()
+                            .filter(|i| !innocent.contains(i))
+                            .cloned()
+                            .collect::<Vec<_>>(),
+                    );
+                    rule_view(rule, self.time_scale)
+                }
+                (
+                    Source::Model {
+                        name,
+                        version,
+                        sha256,
+                    },
+                    _,
+                ) => RuleView {
+                    id: name.clone(),
+                    version: version.to_string(),
+                    text: model_text(),
+                    standard: String::new(),
+                    clause: String::new(),
+                    averaging_s: None,
+                    dwell_s: None,
+                    model: Some(format!(
+                        "{name} v{version} {}",
+                        &sha256[..12.min(sha256.len())]
+                    )),
+                },
+                (Source::Rule { .. }, None) => continue,
+            };
+            if !rules.iter().any(|r| r.id == view.id) {
+                rules.push(view);
+            }
+        }
+        let before = case::store::all(&self.records).map_err(ApiError::internal)?;
+        let history = before
+            .iter()
+            .filter(|c| c.site == case.site && c.device == case.device && c.id != case.id)
+            .take(10)
+            .map(|c| Before {
+                id: c.id.clone(),
+                at: c.opened_at.as_millis(),
+                state: c.state,
+                title: self.case_line(c, &self.signals_of(c), now).title,
+                reason: c
+                    .verdict
+                    .as_ref()
+                    .map(|v| v.reason.clone())
+                    .unwrap_or_default(),
+            })
+            .collect();
+        let device = self
+            .registry
+            .device(&case.site, &case.device)
+            .map(|d| self.device_line(d, now));
+        let device = device
+            .ok_or_else(|| ApiError::Absent(format!("device {} is not registered", case.device)))?;
+        let margin = (3_600_000.0 / self.time_scale) as i64;
+        let end = if case.is_ongoing {
+            now.as_millis()
+        } else {
+            case.last_at.as_millis()
+        };
+        Ok(CasePage {
+            line: self.case_line(case, &signals, now),
+            now: now.as_millis(),
+            device,
+            point: case.point.to_string(),
+            point_label: self.registry.label(case.point.as_str()),
+            rules,
+            signals: signals
+                .iter()
+                .map(|s| self.signal_line(s, Some(case.id.clone())))
+                .collect(),
+            score: None,
+            history,
+            innocent,
+            blockers: self.blockers(case, &signals),
+            taken_by: case.taken.as_ref().map(|(by, _)| by.clone()),
+            taken_at: case.taken.as_ref().map(|(_, at)| at.as_millis()),
+            decision: case.verdict.as_ref().map(|v| DecisionView {
+                decision: v.decision,
+                by: v.by.clone(),
+                at: v.at.as_millis(),
+                reason: v.reason.clone(),
+            }),
+            evidence: case
+                .evidence
+                .as_ref()
+                .zip(case.verdict.as_ref())
+                .map(|(id, v)| EvidenceView {
+                    id: id.clone(),
+                    digest: id.clone(),
+                    sealed_at: v.at.as_millis(),
+                }),
+            window_from: case.opened_at.as_millis() - margin,
+            window_to: end + margin / 4,
+        })
+    }
+
+    /// A business's credit record.
+    pub fn credit_page(&self, uscc: &str, now: Timestamp) -> Result<CreditPage, ApiError> {
+        let business = self.registry.businesses.get(uscc);
+        let business = business
+            .ok_or_else(|| ApiError::Absent(format!("no business {uscc} is registered")))?;
+        let entries = credit::of(&self.records, uscc).map_err(ApiError::internal)?;
+        let grade = risk::grade(&entries, now);
+        let views = entries
+            .iter()
+            .map(|e| self.entry_view(e, now))
+            .collect::<Result<_, _>>()?;
+        Ok(CreditPage {
+            business: BusinessView {
+                uscc: business.uscc.clone(),
+                name: business.name.clone(),
+            },
+            grade: grade.class,
+            score: Some(grade.score),
+            explanation: grade.explanation,
+            entries: views,
+        })
+    }
+
+    fn entry_view(&self, entry: &Entry, now: Timestamp) -> Result<EntryView, ApiError> {
+        let attempts = deliver::attempts(&self.records, &entry.id).map_err(ApiError::internal)?;
+        let step = |s: &credit::Step| StepView {
+            status: s.status,
+            at: s.at.as_millis(),
+            by: s.by.clone(),
+            reason: s.reason.clone(),
+        };
+        let delivery = |(n, a): (usize, deliver::Attempt)| DeliveryView {
+            at: a.at.as_millis(),
+            attempt: n + 1,
+            outcome: a.outcome,
+            answer: a.answer,
+        };
+        Ok(EntryView {
+            id: entry.id.clone(),
+            case: entry.case.clone(),
+            title: entry.title.clone(),
+            severity: entry.severity,
+            occurred_at: entry.occurred_at.as_millis(),
+            recorded_at: entry.recorded_at.as_millis(),
+            public_until: Some(entry.valid_to.as_millis()),
+            status: entry.status(now),
+            timeline: entry.timeline.iter().map(step).collect(),
+            deliveries: attempts.into_iter().enumerate().map(delivery).collect(),
+        })
+    }
+}
+
+fn rule_view(rule: &Rule, time_scale: f64) -> RuleView {
+    let seconds = |minutes: f64| (minutes > 0.0).then(|| minutes * 60.0 / time_scale);
+    RuleView {
+        id: rule.id.clone(),
+        version: rule.version.to_string(),
+        text: rule.explanation.clone(),
+        standard: rule.standard.clone(),
+        clause: rule.clause.clone(),
+        averaging_s: seconds(rule.averaging_min),
+        dwell_s: seconds(rule.dwell_min),
+        model: None,
+    }
+}

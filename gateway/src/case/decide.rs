@@ -1,0 +1,298 @@
+//! Which case a signal belongs to, and what a decision needs. Pure.
+
+use crate::{
+    account::{Role, User},
+    detect::{Signal, rule::Severity, rule::Text},
+};
+use contract::{DeviceId, PointName, SiteId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Where a case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody looks at it yet.
+    Open,
+    /// Somebody does.
+    Taken,
+    /// A person confirmed it: there is a finding.
+    Confirmed,
+    /// A person set it aside.
+    Rejected,
+}
+
+/// A decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is so.
+    Confirm,
+    /// It is not so, or does not matter.
+    Reject,
+}
+
+/// What the reviewer looked at (行政处罚法 Art. 41: true, clear, complete, accurate).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Checks {
+    /// 真实.
+    #[serde(rename = "true")]
+    pub is_true: bool,
+    /// 完整.
+    pub complete: bool,
+    /// 清晰.
+    pub clear: bool,
+    /// 准确.
+    pub accurate: bool,
+}
+
+/// What was decided, by whom, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Verdict {
+    /// Confirm or reject.
+    pub decision: Decision,
+    /// Who.
+    pub by: String,
+    /// When, ms since 1970.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// What was looked at.
+    pub checks: Checks,
+}
+
+/// Signals of one episode at one site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its number as text.
+    pub id: String,
+    /// Where.
+    pub site: SiteId,
+    /// The device of its first signal.
+    pub device: DeviceId,
+    /// The point of its first signal.
+    pub point: PointName,
+    /// The worst of its signals.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: State,
+    /// Its signals, in order of arrival.
+    pub signals: Vec<String>,
+    /// When the first opened.
+    pub opened_at: Timestamp,
+    /// The latest reading of any.
+    pub last_at: Timestamp,
+    /// True while one of its signals is open.
+    pub is_ongoing: bool,
+    /// Who took it up, and when.
+    pub taken: Option<(String, Timestamp)>,
+    /// The decision.
+    pub verdict: Option<Verdict>,
+    /// Id of the sealed evidence, if confirmed.
+    pub evidence: Option<String>,
+}
+
+impl Case {
+    /// A new case of one signal.
+    pub fn new(id: String, signal: &Signal) -> Case {
+        Case {
+            id,
+            site: signal.site.clone(),
+            device: signal.device.clone(),
+            point: signal.point.clone(),
+            severity: signal.severity,
+            state: State::Open,
+            signals: vec![signal.id.clone()],
+            opened_at: signal.opened_at,
+            last_at: signal.last_at,
+            is_ongoing: signal.closed_at.is_none(),
+            taken: None,
+            verdict: None,
+            evidence: None,
+        }
+    }
+
+    /// True if `signal` tells of the same episode: same device, case not decided, and not more than `gap_ms`
+    /// between the two.
+    pub fn takes(&self, signal: &Signal, gap_ms: i64) -> bool {
+        self.verdict.is_none()
+            && self.site == signal.site
+            && self.device == signal.device
+            && signal.opened_at.since(self.last_at) <= gap_ms
+            && self.opened_at.since(signal.last_at) <= gap_ms
+    }
+
+    /// Adds a signal, or what became of one.
+    pub fn take(&mut self, signal: &Signal, is_any_open: bool) {
+        if !self.signals.contains(&signal.id) {
+            self.signals.push(signal.id.clone());
+        }
+        self.severity = self.severity.max(signal.severity);
+        self.opened_at = self.opened_at.min(signal.opened_at);
+        self.last_at = self.last_at.max(signal.last_at);
+        self.is_ongoing = is_any_open;
+    }
+}
+
+/// Why a decision is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The role does not allow it.
+    #[error("only a reviewer decides; ask one, or take the case up")]
+    Role,
+    /// It was decided.
+    #[error("the case is decided already; a correction is a new item in the credit record")]
+    Decided,
+    /// The reviewer wrote the rule.
+    #[error("you are the author of rule {0}; somebody else decides its cases")]
+    Author(String),
+    /// There is no reason.
+    #[error("a reason is missing; write why in a sentence")]
+    Reason,
+    /// Not everything was looked at.
+    #[error("tick true, complete, clear and accurate after looking at each, or reject the case")]
+    Checks,
+    /// The device may not give evidence.
+    #[error("the readings are reference only: {0}")]
+    Unfit(String),
+}
+
+/// What a decision is judged by.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Why the device's readings are reference only; empty if they are not.
+    pub obstacles: &'a [Text],
+    /// Rules of the case with their authors.
+    pub authors: &'a [(String, String)],
+}
+
+/// Whether `user` may decide so.
+pub fn may_decide(
+    case: &Case,
+    user: &User,
+    decision: Decision,
+    reason: &str,
+    checks: Checks,
+    facts: &Facts<'_>,
+) -> Result<(), Refusal> {
+    if user.role == Role::Inspector {
+        return Err(Refusal::Role);
+    }
+    if case.verdict.is_some() {
+        return Err(Refusal::Decided);
+    }
+    if let Some((rule, _)) = facts
+        .authors
+        .iter()
+        .find(|(_, author)| !author.is_empty() && *author == user.name)
+    {
+        return Err(Refusal::Author(rule.clone()));
+    }
+    if reason.trim().is_empty() {
+        return Err(Refusal::Reason);
+    }
+    if decision == Decision::Confirm {
+        if !(checks.is_true && checks.complete && checks.clear && checks.accurate) {
+            return Err(Refusal::Checks);
+        }
+        if let Some(first) = facts.obstacles.first() {
+            return Err(Refusal::Unfit(first.en.clone()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Source;
+
+    fn signal(device: &str, from: i64, to: i64) -> Signal {
+        Signal {
+            id: format!("{device}{from}"),
+            source: Source::Rule {
+                id: "r".into(),
+                version: 1,
+            },
+            site: SiteId::new("s").unwrap(),
+            device: DeviceId::new(device).unwrap(),
+            point: PointName::new("p").unwrap(),
+            severity: Severity::II,
+            opened_at: Timestamp::from_millis(from),
+            last_at: Timestamp::from_millis(to),
+            closed_at: None,
+            measured: 9.0,
+            peak: 9.0,
+            limit: Some(8.0),
+            unit: "℃".into(),
+            journal_seq: 1,
+        }
+    }
+
+    #[test]
+    fn signals_of_one_device_close_in_time_are_one_case_and_others_are_not() {
+        let case = Case::new("1".into(), &signal("a", 1000, 2000));
+        assert!(case.takes(&signal("a", 2500, 2600), 1000));
+        assert!(!case.takes(&signal("a", 3500, 3600), 1000));
+        assert!(!case.takes(&signal("b", 2500, 2600), 1000));
+    }
+
+    #[test]
+    fn a_decision_needs_a_reviewer_a_reason_four_checks_and_a_fit_device() {
+        let case = Case::new("1".into(), &signal("a", 1, 2));
+        let user = |role| User {
+            name: "li".into(),
+            role,
+        };
+        let all = Checks {
+            is_true: true,
+            complete: true,
+            clear: true,
+            accurate: true,
+        };
+        let unfit = [Text {
+            zh: "无".into(),
+            en: "no sign".into(),
+        }];
+        let facts = |obstacles, authors| Facts { obstacles, authors };
+        let check = |role, decision, reason, checks, facts: Facts<'_>| {
+            may_decide(&case, &user(role), decision, reason, checks, &facts)
+        };
+        let (yes, no) = (Decision::Confirm, Decision::Reject);
+        assert_eq!(
+            check(Role::Inspector, yes, "x", all, facts(&[], &[])),
+            Err(Refusal::Role)
+        );
+        assert_eq!(
+            check(Role::Reviewer, no, " ", all, facts(&[], &[])),
+            Err(Refusal::Reason)
+        );
+        assert_eq!(
+            check(Role::Reviewer, yes, "x", Checks::default(), facts(&[], &[])),
+            Err(Refusal::Checks)
+        );
+        assert!(matches!(
+            check(Role::Reviewer, yes, "x", all, facts(&unfit, &[])),
+            Err(Refusal::Unfit(_))
+        ));
+        let author = [("r".to_owned(), "li".to_owned())];
+        assert!(matches!(
+            check(Role::Admin, no, "x", all, facts(&[], &author)),
+            Err(Refusal::Author(_))
+        ));
+        assert_eq!(
+            check(
+                Role::Reviewer,
+                no,
+                "x",
+                Checks::default(),
+                facts(&unfit, &[])
+            ),
+            Ok(())
+        );
+        assert_eq!(
+            check(Role::Reviewer, yes, "x", all, facts(&[], &[])),
+            Ok(())
+        );
+    }
+}

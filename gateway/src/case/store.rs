@@ -1,0 +1,200 @@
+//! Cases on disk: gathering signals into them, and the one transaction of a decision.
+
+use super::{Case, State, Verdict, decide};
+use crate::{
+    credit::{self, Entry},
+    detect::{Signal, Signals, store::SignalError},
+    store::{self, Records, RecordsError, get, put, remember},
+};
+use contract::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+/// Kind of these records.
+pub const KIND: &str = "case";
+const FOLLOWED: &str = "signals";
+
+/// Why cases could not be gathered.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// Signals could not be read.
+    #[error("cannot read the signals to gather")]
+    Signals(#[source] SignalError),
+    /// Records failed.
+    #[error("cannot write cases")]
+    Records(#[source] RecordsError),
+}
+
+/// Puts signals that changed since the last time into cases. Safe to run twice, at any time, after any crash.
+/// Returns how many changes were seen.
+pub fn step(records: &Records, signals: &Signals, gap_ms: i64) -> Result<usize, GatherError> {
+    let after: u64 = records
+        .write("read how far cases are", |tx| {
+            tx.query_row("SELECT n FROM progress WHERE name = ?1", [FOLLOWED], |r| {
+                r.get::<_, i64>(0)
+            })
+            .optional()
+        })
+        .map_err(GatherError::Records)?
+        .unwrap_or(0) as u64;
+    let (through, changed) = signals
+        .changes_after(after, 256)
+        .map_err(GatherError::Signals)?;
+    if through == after {
+        return Ok(0);
+    }
+    records
+        .write("gather signals into cases", |tx| {
+            for signal in &changed {
+                gather(tx, signals, signal, gap_ms)?;
+            }
+            tx.execute(
+                "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
+                params![FOLLOWED, through as i64],
+            )?;
+            Ok(changed.len())
+        })
+        .map_err(GatherError::Records)
+}
+
+fn gather(
+    tx: &rusqlite::Transaction<'_>,
+    signals: &Signals,
+    signal: &Signal,
+    gap_ms: i64,
+) -> rusqlite::Result<()> {
+    let known: Option<String> = tx
+        .query_row(
+            "SELECT case_id FROM case_signal WHERE signal = ?1",
+            [&signal.id],
+            |r| r.get(0),
+        )
+        .optional()?;
+    let mut case = match known {
+        Some(id) => get::<Case>(tx, KIND, &id)?,
+        None => newest_that_takes(tx, signal, gap_ms)?,
+    };
+    if case.as_ref().is_some_and(|c| c.verdict.is_some()) {
+        // What was decided is not touched; the signal itself still tells how it went on.
+        return Ok(());
+    }
+    let case = match &mut case {
+        Some(case) => {
+            let open = |id: &String| match id == &signal.id {
+                true => signal.closed_at.is_none(),
+                false => signals
+                    .get(id)
+                    .ok()
+                    .flatten()
+                    .is_some_and(|s| s.closed_at.is_none()),
+            };
+            let is_any_open = signal.closed_at.is_none() || case.signals.iter().any(open);
+            case.take(signal, is_any_open);
+            case
+        }
+        None => {
+            let count: i64 =
+                tx.query_row("SELECT COUNT(*) FROM record WHERE kind = ?1", [KIND], |r| {
+                    r.get(0)
+                })?;
+            &mut Case::new((count + 1).to_string(), signal)
+        }
+    };
+    tx.execute(
+        "INSERT OR IGNORE INTO case_signal VALUES (?1, ?2)",
+        params![signal.id, case.id],
+    )?;
+    put(tx, KIND, &case.id, case.site.as_str(), case.opened_at, case)
+}
+
+fn newest_that_takes(
+    tx: &rusqlite::Transaction<'_>,
+    signal: &Signal,
+    gap_ms: i64,
+) -> rusqlite::Result<Option<Case>> {
+    let mut rows = tx.prepare_cached(
+        "SELECT id FROM record WHERE kind = ?1 AND owner = ?2 ORDER BY at DESC LIMIT 50",
+    )?;
+    let ids: Vec<String> = rows
+        .query_map(params![KIND, signal.site.as_str()], |r| r.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in ids {
+        if let Some(case) = get::<Case>(tx, KIND, &id)?
+            && case.takes(signal, gap_ms)
+        {
+            return Ok(Some(case));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes a case up. Nothing happens if it is decided.
+pub fn take_up(
+    records: &Records,
+    id: &str,
+    user: &str,
+    now: Timestamp,
+) -> Result<Option<Case>, RecordsError> {
+    records.write("take a case up", |tx| {
+        let Some(mut case) = get::<Case>(tx, KIND, id)? else {
+            return Ok(None);
+        };
+        if case.state == State::Open {
+            case.state = State::Taken;
+            case.taken = Some((user.to_owned(), now));
+            put(tx, KIND, id, case.site.as_str(), case.opened_at, &case)?;
+            remember(tx, now, user, "case taken up", id, &())?;
+        }
+        Ok(Some(case))
+    })
+}
+
+/// What a confirmation writes beside the decision.
+#[derive(Debug)]
+pub struct Finding {
+    /// Id of the sealed evidence.
+    pub evidence: String,
+    /// The credit entry.
+    pub entry: Entry,
+}
+
+/// Writes a decision, with its finding if it is a confirmation, in one transaction. False if somebody else
+/// decided in between.
+pub fn decide(
+    records: &Records,
+    id: &str,
+    verdict: &Verdict,
+    finding: Option<Finding>,
+) -> Result<bool, RecordsError> {
+    records.write("write a decision", |tx| {
+        let Some(mut case) = get::<Case>(tx, KIND, id)?.filter(|c| c.verdict.is_none()) else {
+            return Ok(false);
+        };
+        case.state = match verdict.decision {
+            decide::Decision::Confirm => State::Confirmed,
+            decide::Decision::Reject => State::Rejected,
+        };
+        case.verdict = Some(verdict.clone());
+        case.evidence = finding.as_ref().map(|f| f.evidence.clone());
+        put(tx, KIND, id, case.site.as_str(), case.opened_at, &case)?;
+        remember(tx, verdict.at, &verdict.by, "case decided", id, verdict)?;
+        if let Some(finding) = finding {
+            credit::insert(tx, &finding.entry, &verdict.by, verdict.at)?;
+        }
+        Ok(true)
+    })
+}
+
+/// One case.
+pub fn one(records: &Records, id: &str) -> Result<Option<Case>, RecordsError> {
+    records.get(KIND, id)
+}
+
+/// All cases, the newest first.
+pub fn all(records: &Records) -> Result<Vec<Case>, RecordsError> {
+    records.list(KIND, None)
+}
+
+/// A digest of a decision, for the sealed bundle.
+pub fn digest(verdict: &Verdict) -> String {
+    store::sha256(&serde_json::to_vec(verdict).expect("a verdict is always JSON"))
+}

@@ -1,0 +1,664 @@
+//! One connection's way into the journal: messages become a batch, the batch becomes a block, the block's
+//! commit becomes acknowledgements and receipts.
+//!
+//! Promise: a token is given back in [`Done::acks`] only after what it stands for is on disk (or was refused
+//! and counted). At most one batch of an inlet is on its way at a time, so a failed one leaves no false claim.
+
+use super::decode;
+use super::dictionary::{Point, PointKey};
+use super::hub::{Ingest, SharedNode};
+use super::json::{self, Value};
+use super::record::{DataHead, Encoder, Sample, Session};
+use super::refused::Reason;
+use super::session::{self, Fault, Numbers, Taken, check_time};
+use contract::{Absence, DeviceId, PointName, Quality, SiteId, Timestamp, topic};
+use journal::Staged;
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+/// Topics one inlet remembers; beyond this it starts over.
+const ROUTES_MAX: usize = 20_000;
+const BATCH_START: usize = 32 << 10;
+const INFLATED_MAX: u64 = 8 << 20;
+
+/// A message the gateway wants published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Topic.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+}
+
+/// What follows from a commit.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Tokens to acknowledge, in the order they came.
+    pub acks: Vec<u32>,
+    /// Receipts to publish.
+    pub commands: Vec<Command>,
+}
+
+/// A batch on its way to the disk.
+#[derive(Debug)]
+pub struct Pending {
+    acks: Vec<u32>,
+    touched: Vec<Touched>,
+    points: Vec<(u32, Vec<u8>)>,
+    readings: u64,
+}
+
+/// What an inlet wants done now.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing.
+    Idle,
+    /// Nothing to write, but this to answer.
+    Settle(Done),
+    /// Append this, then call [`Inlet::committed`] or [`Inlet::failed`].
+    Append(Staged, Pending),
+}
+
+#[derive(Debug)]
+struct Touched {
+    node: SharedNode,
+    stream: usize,
+    numbers: Numbers,
+}
+
+#[derive(Debug)]
+struct JsonRoute {
+    site: SiteId,
+    device: DeviceId,
+    pattern: usize,
+    /// In the order the names came last time, which is the order they mostly come again.
+    names: Vec<(Box<[u8]>, Option<PointKey>)>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Sparkplug {
+        node: SharedNode,
+        kind: topic::Kind,
+        device: Option<usize>,
+    },
+    Json(Box<JsonRoute>),
+    NotOurs,
+}
+
+#[derive(Debug)]
+struct Route {
+    topic: Box<[u8]>,
+    target: Target,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Inlet {
+    ingest: Ingest,
+    routes: Vec<Route>,
+    by_topic: HashMap<Box<[u8]>, usize>,
+    last: usize,
+    encoder: Encoder,
+    acks: Vec<u32>,
+    touched: Vec<Touched>,
+    commands: Vec<Command>,
+    samples: Vec<Sample>,
+    faults: Vec<Fault>,
+    born: Vec<SharedNode>,
+}
+
+fn lock(node: &SharedNode) -> MutexGuard<'_, session::Node> {
+    node.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inlet {
+    pub(super) fn new(ingest: Ingest) -> Self {
+        Self {
+            ingest,
+            routes: Vec::new(),
+            by_topic: HashMap::new(),
+            last: 0,
+            encoder: Encoder::default(),
+            acks: Vec::new(),
+            touched: Vec::new(),
+            commands: Vec::new(),
+            samples: Vec::new(),
+            faults: Vec::new(),
+            born: Vec::new(),
+        }
+    }
+
+    /// The place of a topic. Places are small numbers from 0; when there are too many the inlet starts over
+    /// and [`Inlet::routes`] becomes small again.
+    #[inline]
+    pub fn route(&mut self, topic: &[u8]) -> usize {
+        // Senders go through their devices in turn: this one again, or the one after it.
+        for guess in [self.last + 1, self.last, 0] {
+            if self
+                .routes
+                .get(guess)
+                .is_some_and(|route| *route.topic == *topic)
+            {
+                self.last = guess;
+                return guess;
+            }
+        }
+        let place = match self.by_topic.get(topic) {
+            Some(place) => *place,
+            None => self.add_route(topic),
+        };
+        self.last = place;
+        place
+    }
+
+    /// How many topics are remembered.
+    pub fn routes(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// True if the topic at `place` carries readings or sessions.
+    #[inline]
+    pub fn is_ours(&self, place: usize) -> bool {
+        !matches!(self.routes[place].target, Target::NotOurs)
+    }
+
+    fn add_route(&mut self, topic: &[u8]) -> usize {
+        if self.routes.len() >= ROUTES_MAX {
+            self.routes.clear();
+            self.by_topic.clear();
+        }
+        let target = self.target(topic);
+        let place = self.routes.len();
+        self.routes.push(Route {
+            topic: topic.into(),
+            target,
+        });
+        self.by_topic.insert(topic.into(), place);
+        place
+    }
+
+    fn target(&self, name: &[u8]) -> Target {
+        let Ok(text) = std::str::from_utf8(name) else {
+            return Target::NotOurs;
+        };
+        if let Ok(parsed) = topic::Topic::parse(text) {
+            use topic::Kind as K;
+            if matches!(parsed.kind, K::NodeCommand | K::DeviceCommand) {
+                return Target::NotOurs;
+            }
+            let node = self.ingest.node(&parsed.site, &parsed.agent);
+            let device = match &parsed.device {
+                Some(id) => match lock(&node).device(id) {
+                    Some(at) => Some(at),
+                    None => return Target::NotOurs,
+                },
+                None => None,
+            };
+            return Target::Sparkplug {
+                node,
+                kind: parsed.kind,
+                device,
+            };
+        }
+        match self.ingest.config().pattern(text) {
+            Some((pattern, site, device)) => Target::Json(Box::new(JsonRoute {
+                site,
+                device,
+                pattern,
+                names: Vec::new(),
+            })),
+            None => Target::NotOurs,
+        }
+    }
+
+    /// Takes a message of the topic at `place`. `token` (0: none) comes back when it may be acknowledged.
+    pub fn publish(&mut self, place: usize, payload: &[u8], token: u32, now: Timestamp) {
+        if token != 0 {
+            self.acks.push(token);
+        }
+        match &self.routes[place].target {
+            Target::Sparkplug { .. } => self.sparkplug(place, payload, now),
+            Target::Json(_) => self.json(place, payload, now),
+            Target::NotOurs => {}
+        }
+        if !self.faults.is_empty() {
+            let topic = String::from_utf8_lossy(&self.routes[place].topic);
+            for (reason, what) in self.faults.drain(..) {
+                self.ingest.refuse(now, &topic, reason, move || what);
+            }
+        }
+    }
+
+    fn sparkplug(&mut self, place: usize, payload: &[u8], now: Timestamp) {
+        let Target::Sparkplug { node, kind, device } = &self.routes[place].target else {
+            return;
+        };
+        let (node, kind, device) = (node.clone(), *kind, *device);
+        let read = decode::head(payload).and_then(|head| match (head.uuid, head.body) {
+            (Some(b"SPBV1.0_COMPRESSED"), Some(body)) => {
+                let inflated = inflate(body)?;
+                let mut inner = decode::head(&inflated)?;
+                inner.seq = head.seq.or(inner.seq);
+                let (seq, timestamp) = (inner.seq, inner.timestamp.or(head.timestamp));
+                let head = decode::Head {
+                    seq,
+                    timestamp,
+                    uuid: None,
+                    body: None,
+                    metrics: inner.metrics,
+                };
+                self.message(&node, kind, device, &head, &inflated, now)
+            }
+            _ => self.message(&node, kind, device, &head, payload, now),
+        });
+        if let Err(malformed) = read {
+            self.faults.push((Reason::Malformed, malformed.to_string()));
+        }
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        shared: &SharedNode,
+        kind: topic::Kind,
+        device: Option<usize>,
+        head: &decode::Head<'_>,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<(), decode::Malformed> {
+        use topic::Kind as K;
+        if head.metrics > self.ingest.config().metrics_max {
+            self.faults.push((
+                Reason::Oversized,
+                format!("{} metrics in one message", head.metrics),
+            ));
+            return Ok(());
+        }
+        self.samples.clear();
+        let mut node = lock(shared);
+        match kind {
+            K::NodeData | K::DeviceData => {
+                let (taken, needs_rebirth) = node.data(
+                    device,
+                    head,
+                    payload,
+                    now,
+                    &mut self.samples,
+                    &mut self.faults,
+                )?;
+                if needs_rebirth && node.may_ask_rebirth(now) {
+                    let topic = format!("spBv1.0/{}/NCMD/{}", node.site, node.agent);
+                    self.commands.push(Command {
+                        topic,
+                        payload: decode::rebirth_request(now),
+                    });
+                }
+                drop(node);
+                match taken {
+                    Taken::Journal { head, numbered } => {
+                        self.encoder.data(head, &self.samples);
+                        if let Some(stream) = numbered {
+                            touch(&mut self.touched, shared, stream, Some(head.sequence));
+                        }
+                    }
+                    Taken::Duplicate { stream } => {
+                        self.ingest.metrics().ingest_duplicates_total.inc();
+                        touch(&mut self.touched, shared, stream, None);
+                    }
+                    Taken::Refused => {}
+                }
+            }
+            K::NodeBirth | K::DeviceBirth => {
+                let ingest = self.ingest.clone();
+                let mut intern = move |point| ingest.intern(point);
+                let birth = node.birth(
+                    device,
+                    head,
+                    payload,
+                    now,
+                    &mut intern,
+                    &mut self.samples,
+                    &mut self.faults,
+                )?;
+                self.encoder
+                    .session(&change(&node, &self.routes[self.last].topic, true, now));
+                self.encoder.data(birth.head, &self.samples);
+                drop(node);
+                if let (K::NodeBirth, Some(stream)) = (kind, birth.stream) {
+                    touch(&mut self.touched, shared, stream, None);
+                }
+                if !self.born.iter().any(|known| Arc::ptr_eq(known, shared)) {
+                    self.born.push(shared.clone());
+                }
+            }
+            K::NodeDeath | K::DeviceDeath => {
+                if node.death(device, head, payload) {
+                    self.encoder
+                        .session(&change(&node, &self.routes[self.last].topic, false, now));
+                }
+            }
+            K::NodeCommand | K::DeviceCommand => {}
+        }
+        Ok(())
+    }
+
+    fn json(&mut self, place: usize, payload: &[u8], now: Timestamp) {
+        let Self {
+            routes,
+            samples,
+            ingest,
+            faults,
+            encoder,
+            ..
+        } = self;
+        let Target::Json(route) = &mut routes[place].target else {
+            return;
+        };
+        let pattern = &ingest.config().patterns[route.pattern];
+        samples.clear();
+        let mut at = 0;
+        let fast = pattern.keys.as_ref().and_then(|(time, values)| {
+            json::scan(payload, time, values, |name, value| {
+                take_json(route, &mut at, name, value, ingest, samples, faults);
+            })
+        });
+        let ms = fast.map_or_else(
+            || {
+                samples.clear();
+                faults.clear();
+                json::read(payload, &pattern.shape, |name, value| {
+                    take_json(route, &mut at, name, value, ingest, samples, faults);
+                })
+            },
+            Ok,
+        );
+        let ms = match ms {
+            Ok(ms) => ms,
+            Err(json::Fault::Malformed(what)) => {
+                return faults.push((Reason::Malformed, what.into()));
+            }
+            Err(json::Fault::NoTime) => {
+                return faults.push((Reason::NoTime, format!("no time at {}", pattern.shape.time)));
+            }
+        };
+        if let Some(reason) = check_time(ms, now) {
+            return faults.push((
+                reason,
+                format!("the time is {}", Timestamp::from_millis(ms)),
+            ));
+        }
+        for sample in samples.iter_mut() {
+            sample.at_ms = ms;
+        }
+        let edge_at = Timestamp::from_millis(ms);
+        let head = DataHead {
+            is_historical: false,
+            is_plain: true,
+            received_at: now,
+            edge_at,
+            sequence: 0,
+        };
+        for part in samples.chunks(usize::from(u16::MAX)) {
+            encoder.data(head, part);
+        }
+    }
+
+    /// Commands that need no commit: rebirth requests.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.commands)
+    }
+
+    /// Bytes waiting for the next [`Inlet::next`].
+    pub fn len(&self) -> usize {
+        self.encoder.len() + self.acks.len() * 4
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.encoder.is_empty() && self.acks.is_empty() && self.touched.is_empty()
+    }
+
+    /// What to do with what was taken so far. Only call it when no earlier batch is on its way.
+    pub fn next(&mut self, now: Timestamp) -> Next {
+        if self.is_empty() {
+            return Next::Idle;
+        }
+        let acks = std::mem::take(&mut self.acks);
+        let touched = std::mem::take(&mut self.touched);
+        if self.encoder.is_empty() {
+            let pending = Pending {
+                acks,
+                touched,
+                points: Vec::new(),
+                readings: 0,
+            };
+            return Next::Settle(self.settle(pending, now));
+        }
+        let encoder = std::mem::replace(&mut self.encoder, Encoder::with_capacity(BATCH_START));
+        let (body, count) = encoder.finish();
+        let points = self.ingest.unwritten();
+        let mut notes: Vec<(String, Vec<u8>)> = points
+            .iter()
+            .map(|(key, json)| (format!("point/{key:08x}"), json.clone()))
+            .collect();
+        notes.extend(
+            touched
+                .iter()
+                .filter(|t| !t.numbers.is_empty())
+                .filter_map(|t| lock(&t.node).note(t.stream)),
+        );
+        let staged = Staged {
+            at_ms: now.as_millis(),
+            count,
+            body,
+            notes,
+        };
+        Next::Append(
+            staged,
+            Pending {
+                acks,
+                touched,
+                points,
+                readings: count,
+            },
+        )
+    }
+
+    /// The batch is on disk.
+    pub fn committed(&mut self, pending: Pending, now: Timestamp) -> Done {
+        self.ingest.written(&pending.points);
+        self.ingest
+            .metrics()
+            .ingest_readings_journaled_total
+            .add(pending.readings);
+        self.settle(pending, now)
+    }
+
+    fn settle(&mut self, pending: Pending, now: Timestamp) -> Done {
+        let mut commands = Vec::new();
+        for Touched {
+            node,
+            stream,
+            numbers,
+        } in pending.touched
+        {
+            let mut node = lock(&node);
+            node.committed(stream, &numbers);
+            if let Some((name, through)) = node.receipt(stream) {
+                commands.push(Command {
+                    topic: format!("spBv1.0/{}/NCMD/{}", node.site, node.agent),
+                    payload: decode::receipt_command(now, name, through),
+                });
+            }
+        }
+        Done {
+            acks: pending.acks,
+            commands,
+        }
+    }
+
+    /// The batch is not on disk. What was taken since is forgotten too; the caller must end the connection so
+    /// that the sender sends again.
+    pub fn failed(&mut self, pending: Pending) {
+        let later = std::mem::take(&mut self.touched);
+        for Touched { node, stream, .. } in pending.touched.into_iter().chain(later) {
+            lock(&node).failed(stream);
+        }
+        self.encoder = Encoder::default();
+        self.acks.clear();
+    }
+
+    /// The connection ended. Agents it had brought to life and that did not die are dead now.
+    pub fn end(&mut self, now: Timestamp) {
+        for node in std::mem::take(&mut self.born) {
+            let mut node = lock(&node);
+            if node.lost() {
+                let (site, agent) = (node.site.clone(), node.agent.clone());
+                self.encoder.session(&Session {
+                    at: now,
+                    site,
+                    agent,
+                    device: None,
+                    is_online: false,
+                });
+            }
+        }
+    }
+}
+
+fn change(node: &session::Node, topic: &[u8], is_online: bool, now: Timestamp) -> Session {
+    let device = std::str::from_utf8(topic)
+        .ok()
+        .and_then(|t| topic::Topic::parse(t).ok())
+        .and_then(|t| t.device);
+    Session {
+        at: now,
+        site: node.site.clone(),
+        agent: node.agent.clone(),
+        device,
+        is_online,
+    }
+}
+
+#[inline]
+fn touch(touched: &mut Vec<Touched>, node: &SharedNode, stream: usize, number: Option<u64>) {
+    let known = touched
+        .iter_mut()
+        .rev()
+        .find(|t| t.stream == stream && Arc::ptr_eq(&t.node, node));
+    let numbers = match known {
+        Some(touched) => &mut touched.numbers,
+        None => {
+            touched.push(Touched {
+                node: node.clone(),
+                stream,
+                numbers: Vec::new(),
+            });
+            &mut touched.last_mut().expect("just pushed").numbers
+        }
+    };
+    let Some(number) = number else { return };
+    match numbers.last_mut() {
+        Some((_, to)) if *to + 1 == number => *to = number,
+        _ => numbers.push((number, number)),
+    }
+}
+
+#[inline]
+fn take_json(
+    route: &mut JsonRoute,
+    at: &mut usize,
+    name: &[u8],
+    value: Value,
+    ingest: &Ingest,
+    samples: &mut Vec<Sample>,
+    faults: &mut Vec<Fault>,
+) {
+    let known = match route.names.get(*at) {
+        Some((expected, key)) if **expected == *name => Some(*key),
+        _ => None,
+    };
+    let key = match known {
+        Some(key) => key,
+        None => find_json(route, *at, name, ingest),
+    };
+    *at += 1;
+    let Some(point) = key else {
+        return faults.push((
+            Reason::BadName,
+            format!("point {:?} is not allowed", String::from_utf8_lossy(name)),
+        ));
+    };
+    let (value, quality) = match value {
+        Value::Number(value) if value.is_finite() => (value, Quality::Good),
+        Value::Number(_) => {
+            faults.push((Reason::NotFinite, "the value is infinite".into()));
+            (f64::NAN, Quality::Missing(Absence::Unreadable))
+        }
+        Value::Null => (f64::NAN, Quality::Missing(Absence::Unspecified)),
+        Value::NotNumeric => {
+            return faults.push((
+                Reason::NotNumeric,
+                format!("{:?} is not a number", String::from_utf8_lossy(name)),
+            ));
+        }
+    };
+    samples.push(Sample {
+        point,
+        at_ms: 0,
+        value,
+        quality,
+    });
+}
+
+/// The name is not where it was last time: looks for it, moves it there, or makes a new point.
+#[cold]
+fn find_json(route: &mut JsonRoute, at: usize, name: &[u8], ingest: &Ingest) -> Option<PointKey> {
+    const NAMES_MAX: usize = 10_000;
+    if let Some(found) = route.names.iter().position(|(known, _)| **known == *name) {
+        let key = route.names[found].1;
+        if at < route.names.len() {
+            route.names.swap(at, found);
+        }
+        return key;
+    }
+    let key = std::str::from_utf8(name)
+        .ok()
+        .and_then(|text| PointName::new(text).ok())
+        .map(|name| {
+            ingest.intern(Point {
+                site: route.site.clone(),
+                agent: None,
+                device: route.device.clone(),
+                name,
+                unit: String::new(),
+                factor: String::new(),
+            })
+        });
+    if route.names.len() < NAMES_MAX {
+        let at = at.min(route.names.len());
+        route.names.insert(at, (name.into(), key));
+    }
+    key
+}
+
+fn inflate(body: &[u8]) -> Result<Vec<u8>, decode::Malformed> {
+    let mut inflated = Vec::new();
+    let read = if body.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::GzDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    } else {
+        flate2::read::ZlibDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    };
+    match read {
+        Ok(_) if (inflated.len() as u64) < INFLATED_MAX => Ok(inflated),
+        _ => Err(decode::Malformed(
+            "the compressed body cannot be inflated within its limit",
+        )),
+    }
+}

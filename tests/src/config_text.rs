@@ -1,0 +1,140 @@
+//! The configuration of the demo world, as the TOML text an administrator would write.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context;
+use simulators::process::{Quantity, sites};
+use simulators::site::Listening;
+
+/// Site and agent of each simulated site.
+pub const AGENTS: &[(&str, &str)] = &[
+    ("restaurant", "agent-restaurant"),
+    ("boiler-plant", "agent-boiler"),
+    ("workshop", "agent-workshop"),
+];
+
+/// How often instruments are asked.
+const POLL_EVERY: &str = "500ms";
+
+/// TOML text in quotes.
+pub fn quoted(text: impl std::fmt::Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+/// How an agent reaches the gateway and says who it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Identity<'a> {
+    /// TLS with the certificates in this folder.
+    Certificates(&'a Path),
+    /// Nothing; for listeners on this machine that allow it.
+    Anonymous,
+}
+
+/// An agent's configuration without its devices.
+pub fn agent_head(site: &str, agent: &str, gateway: SocketAddr, identity: Identity<'_>) -> String {
+    let mut text = format!(
+        "site = {}\nagent = {}\n\n[buffer]\npath = \"buffer.db\"\n\n[gateway]\nhost = {}\nport = {}\n",
+        quoted(site),
+        quoted(agent),
+        quoted(gateway.ip()),
+        gateway.port()
+    );
+    if let Identity::Certificates(folder) = identity {
+        for (key, file) in [
+            ("ca_file", "ca.crt"),
+            ("certificate_file", "agent.crt"),
+            ("key_file", "agent.key"),
+        ] {
+            let _ = writeln!(text, "{key} = {}", quoted(folder.join(file).display()));
+        }
+    }
+    text
+}
+
+/// One device of an agent's configuration.
+pub fn agent_device(
+    id: &str,
+    profile: &Path,
+    address: SocketAddr,
+    every: &str,
+    timeout: &str,
+) -> String {
+    format!(
+        "\n[[device]]\nid = {}\nprofile = {}\naddress = {}\nevery = {}\ntimeout = {}\n",
+        quoted(id),
+        quoted(profile.display()),
+        quoted(address),
+        quoted(every),
+        quoted(timeout)
+    )
+}
+
+/// The profile of a simulated device.
+pub fn profile(name: &str, quantities: &[Quantity]) -> String {
+    let mut text = format!("name = {}\n", quoted(name));
+    for q in quantities {
+        let _ = write!(
+            text,
+            "\n[[point]]\nname = {}\nfunction = \"holding\"\nregister = {}\ntype = {}\nscale = {:?}\nunit = {}\nrange = [{:?}, {:?}]\n",
+            quoted(q.name),
+            q.register,
+            quoted(q.encoding.name()),
+            q.encoding.scale(),
+            quoted(q.unit),
+            q.range.0,
+            q.range.1
+        );
+        if let Some(factor) = q.factor {
+            let _ = writeln!(text, "factor = {}", quoted(factor));
+        }
+    }
+    text
+}
+
+/// Writes the profiles of a site's devices into `folder` and gives the agent's configuration.
+pub fn agent(
+    folder: &Path,
+    gateway: SocketAddr,
+    site: &str,
+    agent: &str,
+    devices: &[&Listening],
+) -> anyhow::Result<String> {
+    let mut text = agent_head(
+        site,
+        agent,
+        gateway,
+        Identity::Certificates(&folder.join("identity")),
+    );
+    let (_, members) = sites()
+        .into_iter()
+        .find(|(id, _)| *id == site)
+        .context("no such simulated site")?;
+    for (id, device) in members {
+        let listening = devices
+            .iter()
+            .find(|l| l.device == id)
+            .with_context(|| format!("{site}/{id} does not listen"))?;
+        let file = folder.join(format!("{id}.toml"));
+        crate::world::write(&file, &profile(id, device.quantities()))?;
+        text += &agent_device(id, &file, listening.address, POLL_EVERY, "400ms");
+    }
+    Ok(text)
+}
+
+/// The gateway's configuration.
+pub fn gateway(
+    plan: &crate::world::Plan,
+    ports: crate::world::Ports,
+    platform: SocketAddr,
+) -> String {
+    format!(
+        "data = {}\nhttp = {}\nmqtt = {}\nplatform = {}\ntime_scale = {:?}\n",
+        quoted(plan.data.join("gateway").display()),
+        quoted(ports.http),
+        quoted(ports.mqtt),
+        quoted(platform),
+        plan.factor
+    )
+}

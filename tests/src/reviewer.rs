@@ -1,0 +1,145 @@
+//! A person, scripted: takes each open case, looks at it, and confirms or rejects it through the API.
+//!
+//! It knows the truth of the scenario, as an inspector who went and looked would: a case is confirmed when a real
+//! fault acted at one of its devices around its time, else rejected. It acts through the API alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::{Value, json};
+use simulators::scenario::{Expect, Truth};
+
+use crate::client::{Client, items};
+
+/// A fault may be noticed so long after its end: filters and averages look back.
+const NOTICED_AFTER_MS: i64 = 60_000;
+
+/// What was decided.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Decisions {
+    /// Cases confirmed, by id.
+    pub confirmed: Vec<String>,
+    /// Cases rejected, by id.
+    pub rejected: Vec<String>,
+    /// Decisions the gateway refused, and why; by case.
+    pub refused: BTreeMap<String, String>,
+}
+
+/// The truth so far.
+pub fn truth(path: &Path) -> anyhow::Result<Vec<Truth>> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+    complete
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line).context("a line of the truth is not what it should be")
+        })
+        .collect()
+}
+
+/// The fault that explains a signal, if one does.
+pub fn explains<'a>(
+    truth: &'a [Truth],
+    site: &str,
+    device: &str,
+    from_ms: i64,
+    to_ms: i64,
+) -> Option<&'a Truth> {
+    truth.iter().find(|t| {
+        t.planned.site == site
+            && t.planned.device == device
+            && t.planned.expect != Expect::Quiet
+            && from_ms <= t.to_ms + NOTICED_AFTER_MS
+            && to_ms >= t.from_ms
+    })
+}
+
+/// Text of a field that may be called by one of several names.
+pub fn text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
+    names
+        .iter()
+        .find_map(|name| value.get(*name).and_then(Value::as_str))
+}
+
+/// Milliseconds since 1970 of a field: a number, or RFC 3339 text.
+pub fn millis(value: &Value, names: &[&str]) -> Option<i64> {
+    names.iter().find_map(|name| {
+        let field = value.get(*name)?;
+        let from_text = || {
+            field
+                .as_str()?
+                .parse::<jiff::Timestamp>()
+                .ok()
+                .map(|t| t.as_millisecond())
+        };
+        field.as_i64().or_else(from_text)
+    })
+}
+
+/// Decides every open case once. Cases that cannot be decided yet come again at the next round.
+pub async fn round(
+    client: &Client,
+    truth: &[Truth],
+    decisions: &mut Decisions,
+) -> anyhow::Result<()> {
+    for case in items(&client.get("/api/cases?state=open").await?) {
+        let id = id_of(&case).context("a case has no id")?;
+        let whole = client.get(&format!("/api/cases/{id}")).await?;
+        let is_real = is_real(&whole, truth);
+        // Taking a case twice is refused, and says so; deciding is what counts.
+        let _taken = client
+            .post(&format!("/api/cases/{id}/take"), &json!({}))
+            .await;
+        let decision = if is_real {
+            json!({
+                "decision": "confirm",
+                "reason": "去现场核实：情况属实。 Went to look: it is as the readings say.",
+                "checks": { "true": true, "complete": true, "clear": true, "accurate": true },
+            })
+        } else {
+            json!({ "decision": "reject", "reason": "去现场核实：设备正常。 Went to look: nothing is wrong." })
+        };
+        match client
+            .post(&format!("/api/cases/{id}/decision"), &decision)
+            .await
+        {
+            Ok(_) if is_real => decisions.confirmed.push(id),
+            Ok(_) => decisions.rejected.push(id),
+            Err(refusal) => {
+                decisions.refused.insert(id, format!("{refusal:#}"));
+            }
+        }
+    }
+    decisions
+        .refused
+        .retain(|id, _| !decisions.confirmed.contains(id) && !decisions.rejected.contains(id));
+    Ok(())
+}
+
+/// The id of an item, whether it is a number or text.
+pub fn id_of(item: &Value) -> Option<String> {
+    let id = item.get("id")?;
+    id.as_str()
+        .map(str::to_owned)
+        .or_else(|| id.as_i64().map(|n| n.to_string()))
+}
+
+fn is_real(case: &Value, truth: &[Truth]) -> bool {
+    let inner = case.get("case").unwrap_or(case);
+    let signals = case
+        .get("signals")
+        .or_else(|| inner.get("signals"))
+        .map(items)
+        .unwrap_or_default();
+    let now = jiff::Timestamp::now().as_millisecond();
+    signals.iter().any(|signal| {
+        let site = text(signal, &["site"])
+            .or_else(|| text(inner, &["site"]))
+            .unwrap_or_default();
+        let device = text(signal, &["device"]).unwrap_or_default();
+        let from = millis(signal, &["opened_at", "from"]).unwrap_or(now);
+        explains(truth, site, device, from, now).is_some()
+    })
+}

@@ -1,0 +1,331 @@
+//! Certificates, configuration and processes of three simulated sites, the gateway and the credit platform.
+//!
+//! Layout of the data folder: `gateway/`, `agents/SITE/`, `platform/`, `sites/`, `logs/`, and `login.json`. Whatever is there is
+//! kept, so a second start goes on; only the configuration files are written anew at each start.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use simulators::site::Listening;
+
+use crate::config_text;
+use crate::process::{Process, wait_for};
+use crate::setup::{Binaries, repository};
+
+/// Everything stops within this time, or is killed and reported.
+pub const STOP_WITHIN: Duration = Duration::from_secs(5);
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// A freshly made login.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// Account name.
+    pub name: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// Where things listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Console and API.
+    pub http: SocketAddr,
+    /// MQTT with TLS and client certificates.
+    pub mqtt: SocketAddr,
+}
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// The scenario.
+    pub scenario: PathBuf,
+    /// Seconds at the sites in one second outside; must be the scenario's factor.
+    pub factor: f64,
+    /// Deliveries the credit platform refuses first, to show that the outbox goes on.
+    pub platform_fails_first: u64,
+}
+
+/// The running world.
+#[derive(Debug)]
+pub struct World {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Where the gateway listens.
+    pub ports: Ports,
+    /// Where the credit platform listens.
+    pub platform: SocketAddr,
+    /// The reviewer's account.
+    pub login: Login,
+    /// In the order in which they stop.
+    processes: Vec<Process>,
+}
+
+/// A port nobody listens on: `preferred` if it is free.
+pub fn free_address(preferred: u16) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind(("127.0.0.1", preferred))
+        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+    bound.and_then(|l| l.local_addr()).context("no free port")
+}
+
+/// Runs a command of ours to its end and returns what it printed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let done = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    anyhow::ensure!(
+        done.status.success(),
+        "{command:?} ended with {}:\n{out}{errors}",
+        done.status
+    );
+    Ok(out)
+}
+
+impl World {
+    /// Starts everything and returns when the gateway answers and every agent runs.
+    pub fn start(binaries: &Binaries, plan: &Plan) -> anyhow::Result<World> {
+        for folder in ["gateway", "agents", "platform", "sites", "logs"] {
+            let folder = plan.data.join(folder);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        let ports = Ports {
+            http: free_address(8480)?,
+            mqtt: free_address(8883)?,
+        };
+        let (platform_process, platform) = start_platform(binaries, plan)?;
+        let (sites, listening) = start_sites(binaries, plan)?;
+        let config = plan.data.join("gateway/gateway.toml");
+        write(&config, &config_text::gateway(plan, ports, platform))?;
+        let login = identities(binaries, plan, &config)?;
+        let mut gateway = start_gateway(binaries, plan, &config)?;
+        wait_for("the gateway to listen", START_WITHIN, || {
+            gateway.check()?;
+            Ok(std::net::TcpStream::connect_timeout(&ports.http, Duration::from_secs(1)).ok())
+        })?;
+        let mut processes = Vec::new();
+        for (site, agent) in config_text::AGENTS {
+            let own: Vec<&Listening> = listening.iter().filter(|l| l.site == *site).collect();
+            processes.push(start_agent(binaries, plan, ports, site, agent, &own)?);
+        }
+        processes.extend([gateway, platform_process, sites]);
+        Ok(World {
+            data: plan.data.clone(),
+            ports,
+            platform,
+            login,
+            processes,
+        })
+    }
+
+    /// Address of console and API.
+    pub fn console(&self) -> String {
+        format!("http://{}", self.ports.http)
+    }
+
+    /// Fails if a process ended unasked.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.processes.iter_mut().try_for_each(Process::check)
+    }
+
+    /// Stops inputs first, then what stores, then what answers. Errors name every process that had to be killed.
+    pub fn stop(mut self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let mut late = Vec::new();
+        // The agents stop together; each of the others after the ones before it.
+        let (agents, others) = self.processes.split_at_mut(config_text::AGENTS.len());
+        agents.iter().try_for_each(Process::ask_to_stop)?;
+        for process in agents {
+            late.extend(process.wait_until(began + STOP_WITHIN).err());
+        }
+        for process in others {
+            process.ask_to_stop()?;
+            late.extend(process.wait_until(began + STOP_WITHIN).err());
+        }
+        let reasons: Vec<String> = late.iter().map(|e| format!("{e:#}")).collect();
+        anyhow::ensure!(
+            reasons.is_empty(),
+            "stopping was not orderly:\n{}",
+            reasons.join("\n")
+        );
+        Ok(began.elapsed())
+    }
+}
+
+/// Writes a file; the error names it.
+pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return Ok(None);
+    };
+    Ok(Some(serde_json::from_str(&text).with_context(|| {
+        format!("{} is not what it should be", path.display())
+    })?))
+}
+
+fn announced<T: serde::de::DeserializeOwned>(
+    process: &mut Process,
+    path: &Path,
+) -> anyhow::Result<T> {
+    wait_for(
+        &format!("{} to listen", process.name()),
+        START_WITHIN,
+        || {
+            process.check()?;
+            read_json(path)
+        },
+    )
+}
+
+fn forget(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn start_platform(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, SocketAddr)> {
+    let listening = plan.data.join("platform/listening.json");
+    forget(&listening)?;
+    let mut command = Command::new(&binaries.sim);
+    command.args(["credit-platform", "--listen", "127.0.0.1:0", "--fail-first"]);
+    command.arg(plan.platform_fails_first.to_string());
+    command
+        .arg("--keep")
+        .arg(plan.data.join("platform/received.jsonl"))
+        .arg("--listening")
+        .arg(&listening);
+    let mut process = Process::start(
+        "credit platform",
+        command,
+        &plan.data.join("logs/platform.log"),
+    )?;
+    let address = announced(&mut process, &listening)?;
+    Ok((process, address))
+}
+
+fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec<Listening>)> {
+    let listening = plan.data.join("sites/listening.json");
+    forget(&listening)?;
+    let mut command = Command::new(&binaries.sim);
+    command
+        .arg("scenario")
+        .arg(&plan.scenario)
+        .arg("--listening")
+        .arg(&listening);
+    command
+        .arg("--truth")
+        .arg(plan.data.join("sites/truth.jsonl"));
+    let mut process = Process::start(
+        "simulated sites",
+        command,
+        &plan.data.join("logs/sites.log"),
+    )?;
+    let devices = announced(&mut process, &listening)?;
+    Ok((process, devices))
+}
+
+/// Certificate authority, agents' certificates and the reviewer's account, made once.
+fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Login> {
+    let kept = plan.data.join("login.json");
+    let gateway = || {
+        let mut command = Command::new(&binaries.gateway);
+        command.current_dir(repository());
+        command
+    };
+    if let Some(login) = read_json(&kept)? {
+        return Ok(login);
+    }
+    output(gateway().args(["ca", "init", "--config"]).arg(config))?;
+    for (site, agent) in config_text::AGENTS {
+        let out = plan.data.join("agents").join(site).join("identity");
+        if out.join("ca.crt").exists() {
+            continue;
+        }
+        std::fs::create_dir_all(&out)
+            .with_context(|| format!("cannot create {}", out.display()))?;
+        output(
+            gateway()
+                .args(["ca", "issue", "--config"])
+                .arg(config)
+                .arg(agent)
+                .arg("--out")
+                .arg(out),
+        )?;
+    }
+    let printed = output(
+        gateway()
+            .args(["user", "add", "--config"])
+            .arg(config)
+            .args(["demo", "--role", "admin"]),
+    )?;
+    let password = printed
+        .split_whitespace()
+        .last()
+        .context("`gateway user add` printed no password")?;
+    let login = Login {
+        name: "demo".into(),
+        password: password.into(),
+    };
+    write(&kept, &serde_json::to_string(&login)?)?;
+    Ok(login)
+}
+
+fn start_gateway(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Process> {
+    let mut command = Command::new(&binaries.gateway);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .current_dir(repository());
+    Process::start("gateway", command, &plan.data.join("logs/gateway.log"))
+}
+
+fn start_agent(
+    binaries: &Binaries,
+    plan: &Plan,
+    ports: Ports,
+    site: &str,
+    agent: &str,
+    devices: &[&Listening],
+) -> anyhow::Result<Process> {
+    let folder = plan.data.join("agents").join(site);
+    let config = folder.join("agent.toml");
+    write(
+        &config,
+        &config_text::agent(&folder, ports.mqtt, site, agent, devices)?,
+    )?;
+    let mut command = Command::new(&binaries.edge_agent);
+    command.arg("run").arg("--config").arg(&config);
+    Process::start(
+        &format!("agent {agent}"),
+        command,
+        &plan.data.join(format!("logs/agent-{site}.log")),
+    )
+}
+
+/// The gateway's journal below a data folder.
+pub fn journal(data: &Path) -> PathBuf {
+    data.join("gateway/journal.db")
+}
+
+/// The embedded series store below a data folder.
+pub fn series(data: &Path) -> PathBuf {
+    data.join("gateway/series.db")
+}

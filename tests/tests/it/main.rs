@@ -1,0 +1,3 @@
+//! The whole system, one story per file.
+
+mod influx_servers;
