@@ -134,6 +134,20 @@ impl Engine {
         self.run_assembled()
     }
 
+    /// What the model says of one pair of windows as they are; for comparing a model file with its golden
+    /// outputs.
+    pub fn forecast_raw(
+        &mut self,
+        fine: &[f32],
+        coarse: &[f32],
+    ) -> Result<Vec<Forecast>, ScoreError> {
+        self.fine.clear();
+        self.coarse.clear();
+        self.fine.extend_from_slice(fine);
+        self.coarse.extend_from_slice(coarse);
+        self.run_assembled()
+    }
+
     /// Runs the model on what was assembled last; for measuring the bare session.
     pub fn run_assembled(&mut self) -> Result<Vec<Forecast>, ScoreError> {
         let Some(session) = &mut self.session else {

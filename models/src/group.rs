@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 const WINDOW: usize = 30;
 /// A distance of this many times the training rows' 99 % distance scores one half. One number for all groups,
 /// since a few hundred training rows say too little about the tail (see docs/MEASURED.md).
-pub const MULTIPLE: f64 = 4.7;
+pub const MULTIPLE: f64 = 6.0;
 
 /// What was normal.
 #[derive(Debug, Clone)]

@@ -9,11 +9,14 @@ pub mod calibrate; // a raw score against the series' own past
 pub mod catalogue; // which models there are, and that the file is the one meant
 pub mod engine; // many series in one run
 pub mod group; // several series that belong together
+pub mod pattern; // a series' own past as a memory of patterns
 pub mod runtime; // ONNX Runtime: found or honestly missing
 pub mod score;
-pub mod series; // what is kept of one series // the engine over a CSV file
+pub mod series; // what is kept of one series
+pub mod snapshot; // a state as bytes and back // the engine over a CSV file
 
 pub use catalogue::ModelRef;
 pub use engine::{Availability, Engine, OpenError, ScoreError};
 pub use runtime::RuntimePath;
 pub use series::{Due, Score, SeriesState};
+pub use snapshot::SnapshotError;

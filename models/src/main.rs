@@ -107,7 +107,9 @@ fn bench(engine: &mut Engine, seconds: u64) -> anyhow::Result<()> {
     let mut states: Vec<SeriesState> = vec![SeriesState::default(); BATCH];
     let sample = |i: usize, n: usize| (i as f64).mul_add(0.1, n as f64 * 0.05).sin();
     for (i, state) in states.iter_mut().enumerate() {
-        (0..1100).for_each(|n| drop(state.push(n as i64, Some(sample(i, n)))));
+        for n in 0..1100 {
+            state.push(n as i64, Some(sample(i, n)));
+        }
     }
     let mut n = 1100;
     let mut run_engine = |engine: &mut Engine| -> anyhow::Result<f64> {

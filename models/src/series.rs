@@ -1,6 +1,10 @@
 //! What is kept of one series, and how a sample becomes a score. Pure.
 
-use crate::calibrate::{HoldOff, Tail};
+use crate::{
+    calibrate::{HoldOff, Tail},
+    pattern::Bank,
+    snapshot::{Reader, SnapshotError, Writer},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -10,25 +14,23 @@ pub const WINDOW: usize = 128;
 pub const AHEAD: usize = 16;
 /// Samples in one coarse mean.
 const BLOCK: usize = 8;
-/// Samples of own history that patterns are compared with.
-const HISTORY: usize = 6000;
-/// Samples in one pattern.
-const PATTERN: usize = 16;
-/// Every how many samples a pattern of the past begins.
-const STRIDE: usize = 2;
 /// A score needs at least this many samples before it.
 const WARM_UP: u64 = 20;
 /// Scores at or above this raise a signal. One number for every series; chosen as the model card says.
-pub const THRESHOLD: f64 = 0.86;
+pub const THRESHOLD: f64 = 0.5;
 
-/// The state of one series.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// What the pattern memory weighs beside the forecaster's surprise; chosen as the model card says.
+const PATTERN_WEIGHT: f64 = 0.7;
+
+/// The state of one series: about 32 KB once it is full.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeriesState {
-    /// Newest last; NaN is a missing sample.
-    history: VecDeque<f64>,
-    /// Means of whole blocks, newest last.
+    /// The last [`WINDOW`] samples, newest last; NaN is a missing one.
+    fine: VecDeque<f64>,
+    /// Means of the last [`WINDOW`] whole blocks, newest last.
     coarse: VecDeque<f64>,
     block: Vec<f64>,
+    bank: Bank,
     /// Count, mean and sum of squared differences of all samples so far.
     n: u64,
     mean: f64,
@@ -84,11 +86,6 @@ pub struct Score {
     pub expected_high: f64,
 }
 
-/// A snapshot that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the snapshot of a scored series cannot be read")]
-pub struct SnapshotError(#[source] serde_json::Error);
-
 impl SeriesState {
     /// Takes in a sample (NaN or `None`: missing) and says what there is to score; nothing for a missing
     /// sample or while too little is known.
@@ -112,9 +109,11 @@ impl SeriesState {
     pub fn judge(&mut self, due: &Due, forecast: Forecast) -> Score {
         let spread = forecast.spread.max(1e-12);
         let z = |x: f64| ((x - forecast.median) / spread).asinh();
-        let surprise =
-            (z(due.actual - due.offset) - z(forecast.loc)).abs() / forecast.scale.max(1e-3);
-        let fused = self.surprise.judge(surprise) + self.pattern.judge(due.pattern);
+        // The plain distance in the series' unit: its own past turns it into a tail. Divided by the forecast's
+        // scale it tells less, see the model card.
+        let surprise = (due.actual - due.offset - forecast.loc).abs();
+        let fused =
+            self.surprise.judge(surprise) + PATTERN_WEIGHT * self.pattern.judge(due.pattern);
         let score = 1.0 / (1.0 + (-fused).exp());
         let is_through = self.hold.accept(due.number, score);
         let at =
@@ -129,36 +128,48 @@ impl SeriesState {
         }
     }
 
-    /// The state as bytes.
+    /// The state as bytes: exact, so that a restart changes no score.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut plain = self.clone();
-        // JSON has no NaN: missing samples travel as the one value no finite sample can be confused with.
-        let shut = |v: &mut f64| *v = if v.is_nan() { f64::MAX } else { *v };
-        plain
-            .history
-            .iter_mut()
-            .chain(&mut plain.coarse)
-            .chain(&mut plain.block)
-            .for_each(shut);
-        serde_json::to_vec(&plain).expect("a series state is always JSON")
+        let mut to = Writer::new();
+        to.floats(self.fine.iter().copied());
+        to.floats(self.coarse.iter().copied());
+        to.floats(self.block.iter().copied());
+        self.bank.write(&mut to);
+        to.count(self.n);
+        to.float(self.mean);
+        to.float(self.squares);
+        to.count(self.pushed);
+        to.count(self.last_at_ms.cast_unsigned());
+        self.surprise.write(&mut to);
+        self.pattern.write(&mut to);
+        self.hold.write(&mut to);
+        to.finish()
     }
 
     /// The state of [`SeriesState::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let mut state: Self = serde_json::from_slice(bytes).map_err(SnapshotError)?;
-        let open = |v: &mut f64| *v = if *v == f64::MAX { f64::NAN } else { *v };
-        state
-            .history
-            .iter_mut()
-            .chain(&mut state.coarse)
-            .chain(&mut state.block)
-            .for_each(open);
+        let mut from = Reader::new(bytes)?;
+        let state = Self {
+            fine: from.floats()?.into(),
+            coarse: from.floats()?.into(),
+            block: from.floats()?,
+            bank: Bank::read(&mut from)?,
+            n: from.count()?,
+            mean: from.float()?,
+            squares: from.float()?,
+            pushed: from.count()?,
+            last_at_ms: from.count()?.cast_signed(),
+            surprise: Tail::read(&mut from)?,
+            pattern: Tail::read(&mut from)?,
+            hold: HoldOff::read(&mut from)?,
+        };
+        from.finish()?;
         Ok(state)
     }
 
     fn due(&self, actual: f64) -> Due {
         let offset = self
-            .history
+            .fine
             .iter()
             .rev()
             .copied()
@@ -172,7 +183,7 @@ impl SeriesState {
             window
         };
         Due {
-            fine: fill(&self.history),
+            fine: fill(&self.fine),
             coarse: fill(&self.coarse),
             offset,
             actual,
@@ -181,46 +192,21 @@ impl SeriesState {
         }
     }
 
-    /// Distance of the newest pattern (with `actual` as its last sample) to the third nearest of the past, in
-    /// units of the series' deviation. A missing sample takes the value before it.
+    /// Distance of the newest pattern to the nearest of the past, in units of the series' deviation.
     fn pattern_distance(&self, actual: f64) -> f64 {
-        let n = self.history.len();
-        if n < 2 * PATTERN {
-            return 0.0;
-        }
-        let mut filled = Vec::with_capacity(n + 1);
-        let mut last = self.mean;
-        for v in self.history.iter().copied().chain([actual]) {
-            last = if v.is_nan() { last } else { v };
-            filled.push((last - self.mean) as f32);
-        }
-        let (past, now) = filled.split_at(n + 1 - PATTERN);
-        let mut nearest = [f32::INFINITY; 3];
-        for begin in (0..past.len().saturating_sub(PATTERN))
-            .rev()
-            .step_by(STRIDE)
-        {
-            let mut distance = 0.0f32;
-            for (a, b) in past[begin..begin + PATTERN].iter().zip(now) {
-                distance += (a - b) * (a - b);
-            }
-            if distance < nearest[2] {
-                nearest[2] = distance;
-                nearest.sort_unstable_by(f32::total_cmp);
-            }
-        }
         let deviation = (self.squares / self.n as f64).sqrt();
-        if nearest[2].is_infinite() || deviation <= 0.0 {
+        if deviation <= 0.0 {
             return 0.0;
         }
-        f64::from(nearest[2]).sqrt() / deviation / (PATTERN as f64).sqrt()
+        self.bank.distance(actual) / deviation
     }
 
     fn remember(&mut self, value: f64) {
-        self.history.push_back(value);
-        if self.history.len() > HISTORY {
-            self.history.pop_front();
+        self.fine.push_back(value);
+        if self.fine.len() > WINDOW {
+            self.fine.pop_front();
         }
+        self.bank.push(value);
         self.block.push(value);
         if self.block.len() == BLOCK {
             let there: Vec<f64> = self.block.iter().copied().filter(|v| !v.is_nan()).collect();
