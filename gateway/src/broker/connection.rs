@@ -25,7 +25,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-const READ_BYTES: usize = 256 << 10;
+/// A connection reads this much at a time at first, and more while its reads come back full.
+const READ_BYTES_MIN: usize = 4 << 10;
+const READ_BYTES_MAX: usize = 256 << 10;
 const OUTGOING_MAX: usize = 256;
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const LAST_WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -93,6 +95,7 @@ struct Connection<S> {
     identity: Identity,
     version: Version,
     buffer: BytesMut,
+    read_bytes: usize,
     out: Vec<u8>,
     inlet: Inlet,
     topics: Vec<TopicState>,
@@ -155,7 +158,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         identity,
         version: connect.version,
         buffer,
-        out: Vec::with_capacity(4096),
+        read_bytes: READ_BYTES_MIN,
+        out: Vec::with_capacity(1024),
         topics: Vec::new(),
         outgoing: mpsc::channel(OUTGOING_MAX),
         link: None,
@@ -308,9 +312,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Event::Read(Err(error)) => break End::Lost(error),
                 Event::Read(Ok(count)) => {
                     heard_at = Instant::now();
-                    if count < READ_BYTES / 4 {
+                    if count < READ_BYTES_MAX / 4 {
                         read_at = heard_at + self.shared.limits.linger;
                     }
+                    self.adapt(count);
                     if let Err(end) = self.packets().await {
                         break end;
                     }
@@ -344,12 +349,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let Self {
             stream,
             buffer,
+            read_bytes,
             outgoing,
             place,
             ..
         } = self;
         if is_reading {
-            buffer.reserve(READ_BYTES);
+            buffer.reserve(*read_bytes);
         }
         tokio::select! {
             biased;
@@ -359,6 +365,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Some(outgoing) = outgoing.1.recv() => Event::Outgoing(outgoing),
             result = stream.read_buf(buffer), if is_reading => Event::Read(result),
             () = sleep_until(wake_at) => Event::Wake,
+        }
+    }
+
+    /// Grows the reads of a busy connection and shrinks those of a quiet one: ten thousand quiet connections
+    /// must not hold a big buffer each.
+    fn adapt(&mut self, count: usize) {
+        if count >= self.read_bytes {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        } else if count < self.read_bytes / 8 {
+            self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
         }
     }
 
@@ -387,7 +403,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             at += frame.end;
         }
         buffer.advance(at);
-        self.buffer = buffer;
+        if !buffer.is_empty() || self.read_bytes > READ_BYTES_MIN {
+            self.buffer = buffer;
+        }
         let commands = self.inlet.take_commands();
         self.send(commands);
         result

@@ -40,7 +40,7 @@ pub enum Outgoing {
     Subscribed(u16),
 }
 
-type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx, Notification), LinkError> + Send + Sync;
+type Build = dyn Fn(&str) -> Result<(LinkTx, LinkRx, Notification), RouterError> + Send + Sync;
 
 /// See the module.
 pub struct Fanout {
@@ -59,7 +59,7 @@ pub struct Fanout {
 /// Why there is no fan-out.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot link to the message router")]
-pub struct RouterError(#[source] LinkError);
+pub struct RouterError(#[source] Box<LinkError>);
 
 /// A subscriber's half of the link.
 pub struct Subscriber {
@@ -82,14 +82,18 @@ impl Fanout {
             ..RouterConfig::default()
         };
         let router = Router::new(0, config).spawn();
-        let build = move |id: &str| LinkBuilder::new(id, router.clone()).build();
-        let (hub, mut rx, _) = build("onedoor-hub").map_err(RouterError)?;
+        let build = move |id: &str| {
+            LinkBuilder::new(id, router.clone())
+                .build()
+                .map_err(|e| RouterError(Box::new(e)))
+        };
+        let (hub, mut rx, _) = build("onedoor-hub")?;
         // The hub subscribes to nothing; its receiving half only has to stay alive.
         std::thread::Builder::new()
             .name("fanout-hub".into())
             .stack_size(128 << 10)
             .spawn(move || while rx.recv().is_ok() {})
-            .map_err(|_| RouterError(LinkError::NotConnectionAck))?;
+            .map_err(|_| RouterError(Box::new(LinkError::NotConnectionAck)))?;
         Ok(Fanout {
             build: Box::new(build),
             hub: Mutex::new(hub),
@@ -185,7 +189,7 @@ impl Fanout {
         connection: u64,
         to: mpsc::Sender<Outgoing>,
     ) -> Result<Subscriber, RouterError> {
-        let (tx, rx, _) = (self.build)(&format!("c{connection}")).map_err(RouterError)?;
+        let (tx, rx, _) = (self.build)(&format!("c{connection}"))?;
         tokio::spawn(pump(rx, to));
         Ok(Subscriber { tx, id: connection })
     }

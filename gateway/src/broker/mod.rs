@@ -6,14 +6,18 @@
 //! delivery to subscribers above QoS 0.
 //!
 //! Readings go straight from the connection to ingest. The router sees a message only if a filter matches it.
+//!
+//! Read in this order: `access` (who may connect, and what they may do), `topic` (names and filters), `packet`
+//! (MQTT on the wire), `connection` (one client from CONNECT to its end), `registry` (who is connected), `tls`
+//! (certificates), `fanout` (to subscribers, through rumqttd's router).
 
-mod access; // who may connect, and what they may do
-mod connection; // one client from CONNECT to its end
-mod fanout; // to subscribers, through rumqttd's router
-mod packet; // MQTT on the wire
-mod registry; // who is connected
-mod tls; // certificates
-mod topic; // names and filters
+mod access;
+mod connection;
+mod fanout;
+mod packet;
+mod registry;
+mod tls;
+mod topic;
 
 pub use access::{Client, Directory, Role};
 pub use fanout::RouterError;

@@ -19,7 +19,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// Topics one inlet remembers; beyond this it starts over.
 const ROUTES_MAX: usize = 20_000;
-const BATCH_START: usize = 32 << 10;
+/// Room of the first batch; later ones begin with the size of the one before.
+const BATCH_START: usize = 1 << 10;
 const INFLATED_MAX: u64 = 8 << 20;
 
 /// A message the gateway wants published.
@@ -436,8 +437,13 @@ impl Inlet {
             };
             return Next::Settle(self.settle(pending, now));
         }
-        let encoder = std::mem::replace(&mut self.encoder, Encoder::with_capacity(BATCH_START));
-        let (body, count) = encoder.finish();
+        let room = self.encoder.len().max(BATCH_START);
+        let encoder = std::mem::replace(&mut self.encoder, Encoder::with_capacity(room));
+        let (mut body, count) = encoder.finish();
+        if body.capacity() > body.len() + body.len() / 2 {
+            // The journal keeps the newest blocks in RAM and counts their length, not their room.
+            body.shrink_to_fit();
+        }
         let points = self.ingest.unwritten();
         let mut notes: Vec<(String, Vec<u8>)> = points
             .iter()

@@ -2,6 +2,7 @@
 
 mod clients; // mosquitto, pysparkplug, rumqttc
 mod door; // who is let in, and what they may do
+mod external; // a broker that is not ours
 mod receipts; // what is confirmed, and when
 
 use contract::problems::Problems;
