@@ -12,7 +12,11 @@ use gateway::detect::{
 };
 use gateway::ingest::dictionary::{Dictionary, Point, PointKey};
 use gateway::ingest::record::{DataHead, Encoder, Sample};
+use gateway::metrics::Metrics;
+use journal::{Journal, Options, Staged};
 use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 /// 2026-11-25 10:00 at the site.
 const START: i64 = 1_795_572_000_000;
@@ -500,4 +504,107 @@ fn being_killed_at_random_points_changes_no_signal() {
         );
         assert_eq!(whole, killed, "seed {seed}");
     }
+}
+
+/// A journal with `blocks`, and detection following it until the last one is seen.
+struct Running {
+    journal: Journal,
+    signals: Signals,
+    opened: mpsc::Receiver<Signal>,
+    task: gateway::detect::task::Running,
+}
+
+fn run(folder: &Path, stage: &Stage, rules: Vec<Rule>) -> Running {
+    let journal = Journal::open(&folder.join("journal.db"), Options::small()).unwrap();
+    let signals = Signals::open(&folder.join("detect.db")).unwrap();
+    let (send, opened) = mpsc::channel();
+    let setup = gateway::detect::task::Setup {
+        rules,
+        facts: stage.facts.clone(),
+        dictionary: stage.dictionary.clone(),
+        time_scale: 1.0,
+        on_open: Box::new(move |signal| send.send(signal.clone()).unwrap()),
+    };
+    let task = gateway::detect::task::start(
+        setup,
+        &journal,
+        signals.clone(),
+        Arc::new(Metrics::default()),
+    )
+    .unwrap();
+    Running {
+        journal,
+        signals,
+        opened,
+        task,
+    }
+}
+
+impl Running {
+    fn append(&self, body: Vec<u8>) {
+        self.journal
+            .append_blocking(Staged {
+                at_ms: START,
+                count: 1,
+                body,
+                notes: Vec::new(),
+            })
+            .unwrap();
+    }
+
+    fn stop(self) {
+        self.task.stop();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(self.journal.close());
+    }
+}
+
+#[test]
+fn the_task_tells_of_a_new_signal_once_and_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::new("gas_detector");
+    let blocks = stage.blocks("3 combustible_gas=30; 3 combustible_gas=1; 3 combustible_gas=30");
+    let first = run(folder.path(), &stage, shipped());
+    let mut changed = first.signals.subscribe();
+    blocks[..2].iter().for_each(|b| first.append(b.clone()));
+    first.stop();
+    let second = run(folder.path(), &stage, shipped());
+    blocks[2..].iter().for_each(|b| second.append(b.clone()));
+    let wait = Duration::from_secs(60);
+    let one = second.opened.recv_timeout(wait).unwrap();
+    let two = second.opened.recv_timeout(wait).unwrap();
+    assert_eq!(
+        (one.opened_at.as_millis(), two.opened_at.as_millis()),
+        (START, START + 6 * MINUTE)
+    );
+    assert_eq!(
+        second
+            .signals
+            .get(&one.id)
+            .unwrap()
+            .unwrap()
+            .closed_at
+            .map(|t| t.as_millis()),
+        Some(START + 3 * MINUTE)
+    );
+    let (last, changes) = second.signals.changes_after(0, 100).unwrap();
+    assert_eq!(
+        (
+            changes.len(),
+            second.signals.changes_after(last, 100).unwrap().1.len()
+        ),
+        (2, 0)
+    );
+    assert_eq!(
+        *changed.borrow_and_update(),
+        0,
+        "the first run had nothing to tell"
+    );
+    second.stop();
+    // A rule that is no longer configured leaves nothing open behind it.
+    let third = run(folder.path(), &stage, Vec::new());
+    assert_eq!(third.signals.open_now().unwrap(), []);
+    third.stop();
 }
