@@ -52,6 +52,11 @@ CREATE TABLE case_signal(signal TEXT PRIMARY KEY, case_id TEXT NOT NULL) WITHOUT
 CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, body TEXT NOT NULL, due_at INTEGER NOT NULL, delivered_at INTEGER);
 CREATE TABLE attempt(id INTEGER PRIMARY KEY AUTOINCREMENT, outbox INTEGER NOT NULL REFERENCES outbox(id), at INTEGER NOT NULL, outcome TEXT NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE history(n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL);
+",
+// What was written about a decision is never changed, by this program or by hand.
+"
+CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+CREATE TRIGGER history_is_not_deleted BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
 "];
 
 impl Records {
@@ -175,17 +180,49 @@ pub fn remember(
         )
         .optional()?;
     let body = serde_json::to_string(detail).expect("a detail is always JSON");
-    let text = format!(
-        "{}\n{}\n{actor}\n{what}\n{id}\n{body}",
-        previous.unwrap_or_default(),
-        at.as_millis()
+    let hash = chained(
+        &previous.unwrap_or_default(),
+        at.as_millis(),
+        actor,
+        what,
+        id,
+        &body,
     );
-    let hash = sha256(text.as_bytes());
     tx.execute(
         "INSERT INTO history(at, actor, what, id, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![at.as_millis(), actor, what, id, body, hash],
     )?;
     Ok(())
+}
+
+fn chained(previous: &str, at_ms: i64, actor: &str, what: &str, id: &str, body: &str) -> String {
+    sha256(format!("{previous}\n{at_ms}\n{actor}\n{what}\n{id}\n{body}").as_bytes())
+}
+
+/// Checks the chain of the whole history: how many rows there are, or the number of the first that was altered.
+pub fn verify_history(records: &Records) -> Result<Result<u64, i64>, RecordsError> {
+    records.write("check the history", |tx| {
+        let mut query =
+            tx.prepare("SELECT n, at, actor, what, id, body, hash FROM history ORDER BY n")?;
+        let mut rows = query.query([])?;
+        let (mut previous, mut count) = (String::new(), 0);
+        while let Some(row) = rows.next()? {
+            let text = |n| row.get::<_, String>(n);
+            let hash = chained(
+                &previous,
+                row.get(1)?,
+                &text(2)?,
+                &text(3)?,
+                &text(4)?,
+                &text(5)?,
+            );
+            if hash != text(6)? {
+                return Ok(Err(row.get(0)?));
+            }
+            (previous, count) = (hash, count + 1);
+        }
+        Ok(Ok(count))
+    })
 }
 
 /// SHA-256 as hexadecimal text.
@@ -202,4 +239,61 @@ fn decode<T: DeserializeOwned>(body: &str) -> rusqlite::Result<T> {
     serde_json::from_str(body).map_err(|e| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_database_with_data_comes_up_to_the_schema_of_a_fresh_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = folder.path().join("old.db");
+        let db = Connection::open(&old).unwrap();
+        db.execute_batch(MIGRATIONS[0]).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute("INSERT INTO record VALUES ('case', '1', 's', 5, '7')", [])
+            .unwrap();
+        drop(db);
+        let schema = |records: &Records| -> Vec<String> {
+            records
+                .write("read the schema", |tx| {
+                    let mut rows = tx.prepare(
+                        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name",
+                    )?;
+                    rows.query_map([], |r| r.get(0))?.collect()
+                })
+                .unwrap()
+        };
+        let old = Records::open(&old).unwrap();
+        let fresh = Records::open(&folder.path().join("fresh.db")).unwrap();
+        assert_eq!(schema(&old), schema(&fresh));
+        assert_eq!(old.get::<i64>("case", "1").unwrap(), Some(7));
+    }
+
+    #[test]
+    fn the_history_cannot_be_changed_and_an_altered_row_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(&folder.path().join("records.db")).unwrap();
+        for n in 0..3 {
+            let at = Timestamp::from_millis(n);
+            records
+                .write("remember", |tx| remember(tx, at, "li", "decided", "1", &n))
+                .unwrap();
+        }
+        assert_eq!(verify_history(&records).unwrap(), Ok(3));
+        let alter = "UPDATE history SET actor = 'wang' WHERE n = 2";
+        assert!(records.write("alter", |tx| tx.execute(alter, [])).is_err());
+        assert!(
+            records
+                .write("alter", |tx| tx.execute("DELETE FROM history", []))
+                .is_err()
+        );
+        records
+            .write("alter", |tx| {
+                tx.execute_batch(&format!("DROP TRIGGER history_is_not_changed; {alter};"))
+            })
+            .unwrap();
+        assert_eq!(verify_history(&records).unwrap(), Err(2));
+    }
 }
