@@ -15,6 +15,7 @@ const rules = {
   "S-01": { permitted: "le", value: 25, severity: "IV", text: T("可燃气体达到 25 %LEL 即一级报警，立即处置。", "Combustible gas at 25 %LEL is a first alarm; act at once."), standard: "GB/T 50493-2019", clause: "第 5.5.2 条", averaging_s: null, dwell_s: 0, title: T("可燃气体浓度达到报警值", "Combustible gas at alarm level") },
   "M-01": { permitted: "le", value: 0.6, severity: "III", text: T("模型认为这段温度曲线不像库温：变化过小，像插在冰水里。", "The model finds this curve unlike a cold room: it hardly moves, as in iced water."), standard: "模型卡", clause: "第 3 节", averaging_s: 300, dwell_s: 1800, title: T("温度曲线异常，疑似探头移位", "Unusual temperature curve, the probe may have been moved"), model: "series-anomaly 1.0" },
 };
+const dept = { market: T("市场监管", "market supervision"), environment: T("生态环境", "environment"), emergency: T("应急管理", "emergency management"), fire: T("消防", "fire service") };
 const fit = (cert, legal = true) => ({
   fit: legal, certificate: cert, valid_to: Date.now() + 210 * DAY, legal_review: legal ? "漯法审〔2026〕12号" : null, technical_review: "漯技审〔2026〕31号",
   sign: "已设置", published_at: legal ? Date.now() - 90 * DAY : null, reasons: legal ? [] : [T("没有法制审核文件", "no legal review on file"), T("安装位置没有公布", "the location is not published")],
@@ -126,10 +127,10 @@ export function world() {
       why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), T("距上次检查 97 天", "97 days since the last visit")] : [T("年度计划", "The yearly plan")],
       findings: cases.filter((c) => c.site === s.id && c.state !== "rejected").map((c) => ({ case: c.id, title: c.title, severity: c.severity, state: c.state })),
       items: [
-        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: ["market"], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null },
-        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: ["market", "environment"], proved_since: null, proved_by: null, due_at: start + 4 * DAY },
-        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: ["emergency", "fire"], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null },
-        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: ["fire"], proved_since: null, proved_by: null, due_at: null },
+        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: [dept.market], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null },
+        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: [dept.market, dept.environment], proved_since: null, proved_by: null, due_at: start + 4 * DAY },
+        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: [dept.emergency, dept.fire], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null },
+        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: [dept.fire], proved_since: null, proved_by: null, due_at: null },
       ].filter((item) => [[0, 1, 3], [1, 3], [2, 3]][i].includes(Number(item.id.slice(2)) - 1)) }));
     return { day: Date.now(), visits, separate: 7 };
   }
@@ -157,7 +158,7 @@ export function world() {
     user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role }),
     answer(method, url, body, user) {
       const p = url.pathname.split("/").slice(2).map(decodeURIComponent), q = url.searchParams;
-      if (p[0] === "overview") return ok({ now: Date.now(), sites: sites.map(siteLine) });
+      if (p[0] === "overview") return ok({ now: Date.now(), time_scale: 1, sites: sites.map(siteLine) });
       if (p[0] === "sites") { const s = sites.find((x) => x.id === p[1]); return s ? ok(p[2] === "signals" ? sitePage(s).signals : sitePage(s)) : null; }
       if (p[0] === "series") return ok(series(q));
       if (p[0] === "cases" && !p[1]) return ok(cases.map(summary));

@@ -280,7 +280,7 @@ fn seal(
 }
 
 /// Acts on a credit entry: objection, in_force, uphold, correct, withdraw or repair.
-#[utoipa::path(post, path = "/api/credit/{id}/{action}", params(("id" = String, Path), ("action" = Action, Path)), request_body = ReasonBody,
+#[utoipa::path(post, path = "/api/credit/{id}/{action}", operation_id = "act_on_credit", params(("id" = String, Path), ("action" = Action, Path)), request_body = ReasonBody,
     responses((status = 200, body = CreditPage), (status = 403, body = Refused), (status = 409, body = Refused)))]
 pub async fn credit(
     SignedIn(user): SignedIn,

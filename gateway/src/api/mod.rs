@@ -12,6 +12,7 @@ pub mod view; // what goes over the wire // doing
 
 use crate::{
     account::{self, User},
+    credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
     ingest::Ingest,
@@ -35,6 +36,7 @@ use std::{
     },
 };
 use tokio::sync::watch;
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Everything handlers need.
@@ -140,6 +142,12 @@ fn described() -> OpenApiRouter<Api> {
 /// The description, as JSON text.
 pub fn openapi() -> String {
     let (_, mut api) = described().split_for_parts();
+    // A path parameter's type is not collected from its route.
+    if let Some(components) = api.components.as_mut() {
+        components
+            .schemas
+            .insert(Action::name().into(), Action::schema());
+    }
     api.info.title = "OneDoor gateway".into();
     api.info.version = env!("CARGO_PKG_VERSION").into();
     api.to_pretty_json().expect("a description is always JSON") + "\n"

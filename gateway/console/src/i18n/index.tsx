@@ -12,7 +12,8 @@ export type Translate = (key: Key, values?: Record<string, string | number>) => 
 export function translator(lang: Lang): Translate {
   const table = lang === "zh" ? zh : en;
   return (key, values) => {
-    const text = table[key];
+    // A word the gateway has learnt since these texts were written is shown as it is.
+    const text = table[key] ?? String(key).slice(String(key).indexOf(".") + 1);
     return values ? text.replace(/\{(\w+)\}/g, (all, name: string) => String(values[name] ?? all)) : text;
   };
 }

@@ -6,6 +6,7 @@ import { DataZoomComponent, GridComponent, MarkAreaComponent, MarkLineComponent,
 import { CanvasRenderer } from "echarts/renderers";
 import { useI18n, type Key, type Translate } from "../i18n/index.tsx";
 import { duration, limit as limitText, number, quantity, tick, time } from "../format.ts";
+import { holes } from "./holes.ts";
 import { gatewayNow } from "../live.ts";
 import type { Limit, Series, SignalLine } from "../api/model.ts";
 
@@ -18,7 +19,7 @@ const INK = "#0f5c6e", BAND = "#9cc9d3", LIMIT = "#b3261e", SIGNAL: Record<strin
 
 function gapWords(reason: string, t: Translate) {
   const words = t(`quality.${reason}` as Key);
-  return t("chart.gap", { why: words ? words.replace(/^(缺失：|missing: )/, "") : t("chart.gapUnknown") });
+  return t("chart.gap", { why: reason ? words.replace(/^(缺失：|missing: )/, "") : t("chart.gapUnknown") });
 }
 
 /** A null after a gap breaks the line: what was not measured is not drawn. */
@@ -30,7 +31,7 @@ function broken(rows: [number, number | null][], gaps: Series["gaps"]) {
 function lines(props: ChartProps, t: Translate): LineSeriesOption[] {
   const { series } = props;
   const base: LineSeriesOption = { type: "line", symbol: "none", animation: false, connectNulls: false, z: 3, lineStyle: { color: INK, width: 1.6 }, itemStyle: { color: INK } };
-  if (series.raw) return [{ ...base, name: t("chart.value"), showSymbol: series.raw.length < 40, symbol: series.raw.length < 40 ? "circle" : "none", symbolSize: 4, data: broken(series.raw.map((p) => [p.at, p.value]), series.gaps) }];
+  if (series.raw) return [{ ...base, name: t("chart.value"), showSymbol: series.raw.length < 40, symbol: series.raw.length < 40 ? "circle" : "none", symbolSize: 4, data: broken(series.raw.map((p) => [p.at, p.value ?? null]), series.gaps) }];
   const buckets = series.buckets ?? [];
   const at = (b: { from: number; to: number }) => (b.from + b.to) / 2;
   return [
@@ -80,7 +81,7 @@ function option(props: ChartProps, t: Translate): Option {
         if (gap) return `${time(ms)}<br/>${gap}`;
         if (series.raw) {
           const p = series.raw[nearest(series.raw, ms)];
-          return p ? `${time(p.at)}<br/><b>${quantity(p.value, series.unit, t)}</b>  ${t(`quality.${p.quality}` as Key) ?? ""}` : "";
+          return p ? `${time(p.at)}<br/><b>${quantity(p.value, series.unit, t)}</b>  ${t(`quality.${p.quality}` as Key)}` : "";
         }
         const b = series.buckets?.find((x) => ms >= x.from && ms < x.to);
         return b ? `${time(b.from)}<br/>${t("chart.max")} ${quantity(b.max, series.unit, t)}<br/>${t("chart.mean")} <b>${quantity(b.mean, series.unit, t)}</b><br/>${t("chart.min")} ${quantity(b.min, series.unit, t)}<br/>${t("chart.count", { n: b.count })}` : "";
@@ -125,7 +126,8 @@ function Words({ series }: { series: Series }) {
   return <p className="muted small num">{t("chart.time")}{lang === "zh" ? "；" : "; "}{words.join(lang === "zh" ? "，" : ", ")}</p>;
 }
 
-export default function Chart(props: ChartProps) {
+export default function Chart(given: ChartProps) {
+  const props = { ...given, series: { ...given.series, gaps: [...given.series.gaps, ...holes(given.series, gatewayNow())] } };
   const { t } = useI18n();
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<ReturnType<typeof init> | null>(null);

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { useI18n, type Key } from "../i18n/index.tsx";
 import { age, duration, limit, quantity, shortTime, time } from "../format.ts";
 import { useNow } from "../live.ts";
-import type { CaseState, DeviceLine, Severity, SiteStatus } from "../api/model.ts";
+import type { CaseState, DeviceLine, Severity } from "../api/model.ts";
 
 export function SeverityTag({ of }: { of: Severity }) {
   const { t } = useI18n();
@@ -13,11 +13,11 @@ export function StateTag({ of }: { of: CaseState }) {
   const { t } = useI18n();
   return <span className={`word state-${of}`}>{t(`cases.${of}`)}</span>;
 }
-export function StatusWord({ of }: { of: SiteStatus }) {
+export function StatusWord({ of }: { of: string }) {
   const { t } = useI18n();
-  return <span className={`status status-${of}`}>{t(`status.${of}`)}</span>;
+  return <span className={`status status-${of}`}>{t(`status.${of}` as Key)}</span>;
 }
-export function Age({ at }: { at: number | null }) {
+export function Age({ at }: { at?: number | null }) {
   const { t } = useI18n();
   const now = useNow();
   return <span className="num" title={at == null ? undefined : time(at)}>{age(at, now, t)}</span>;
@@ -27,18 +27,16 @@ export function When({ at, full }: { at: number; full?: boolean }) {
 }
 export function Quality({ of }: { of: string }) {
   const { t } = useI18n();
-  const key = `quality.${of}` as Key;
-  const text = t(key) ?? t("quality.suspect");
-  return <span className={of === "good" ? "word ok" : "word doubt"}>{text}</span>;
+  return <span className={of === "good" ? "word ok" : "word doubt"}>{t(`quality.${of}` as Key)}</span>;
 }
-export function Lasted({ from, to, bare }: { from: number; to: number | null; bare?: boolean }) {
+export function Lasted({ from, to, bare }: { from: number; to?: number | null; bare?: boolean }) {
   const { t } = useI18n();
   const now = useNow(10_000);
   return <span className="num">{bare && to != null ? duration(to - from, t) : to == null ? t("cases.ongoing", { d: duration(now - from, t) }) : t("cases.lasted", { d: duration(to - from, t) })}</span>;
 }
 
 /** "13.4 ℃, limit ≤ 8 ℃"; without a limit (a model's signal) only what was measured. */
-export function Against({ measured, permitted, value, unit }: { measured: number | null; permitted: string | null; value: number | null; unit: string }) {
+export function Against({ measured, permitted, value, unit }: { measured?: number | null; permitted?: string | null; value?: number | null; unit: string }) {
   const { t } = useI18n();
   if (measured == null) return null;
   const text = quantity(measured, unit, t);

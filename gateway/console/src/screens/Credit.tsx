@@ -1,9 +1,9 @@
 // A business's credit record: what stands in it, what became of each entry, where it was sent, and the risk class explained.
 import { useState } from "react";
 import { App as AntApp, Button, Input, Modal } from "antd";
-import { useI18n } from "../i18n/index.tsx";
-import { api, type BusinessLine } from "../api/client.ts";
-import type { CreditAction, CreditEntry, CreditPage, EntryStatus, Role } from "../api/model.ts";
+import { useI18n, type Key } from "../i18n/index.tsx";
+import { api } from "../api/client.ts";
+import type { BusinessLine, CreditAction, CreditEntry, CreditPage, EntryStatus, Role } from "../api/model.ts";
 import { day } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { Nothing, SeverityTag, When } from "../parts/words.tsx";
@@ -82,7 +82,7 @@ function Entry({ entry }: { entry: CreditEntry }) {
       <p className="muted small">{t("credit.occurred")} <When at={entry.occurred_at} /> · {t("credit.recorded")} <When at={entry.recorded_at} />{entry.public_until && <> · {t("credit.until")} <span className="num">{day(entry.public_until)}</span></>} · <a href={href("cases", entry.case)}>{t("credit.case", { id: entry.case })}</a></p>
       <div className="twocol tight">
         <div><h3>{t("credit.timeline")}</h3><ol className="timeline">{entry.timeline.map((s, i) => <li key={i}><strong>{t(`credit.st.${s.status}`)}</strong> <When at={s.at} /> <span className="muted">{s.by}</span><div>{s.reason}</div></li>)}</ol></div>
-        <div><h3>{t("credit.deliveries")}</h3>{entry.deliveries.length === 0 ? <p className="muted">{t("credit.noDeliveries")}</p> : <ol className="timeline">{entry.deliveries.map((d, i) => <li key={i}><strong className={d.outcome === "delivered" ? "good" : d.outcome === "waiting" ? "" : "late"}>{t(`credit.${d.outcome}`)}</strong> <When at={d.at} /> <span className="muted">{t("credit.attempt", { n: d.attempt })}</span>{d.answer && <div className="muted">{d.answer}</div>}</li>)}</ol>}</div>
+        <div><h3>{t("credit.deliveries")}</h3>{entry.deliveries.length === 0 ? <p className="muted">{t("credit.noDeliveries")}</p> : <ol className="timeline">{entry.deliveries.map((d, i) => <li key={i}><strong className={d.outcome === "delivered" ? "good" : d.outcome === "waiting" ? "" : "late"}>{t(`credit.${d.outcome}` as Key)}</strong> <When at={d.at} /> <span className="muted">{t("credit.attempt", { n: d.attempt })}</span>{d.answer && <div className="muted">{d.answer}</div>}</li>)}</ol>}</div>
       </div>
       {actions.length > 0 && <p className="presets">{actions.map((a) => <Button key={a} size="small" danger={a === "withdraw"} onClick={() => setAction(a)}>{t(`credit.act.${a}`)}</Button>)}</p>}
       {action && <ActionDialog entry={entry} action={action} onClose={() => setAction(null)} />}

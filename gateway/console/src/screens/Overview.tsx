@@ -1,8 +1,8 @@
 // The morning page: what is new, what is overdue, what is quiet that should not be. Worst first, one line each.
-import { useI18n, type Text } from "../i18n/index.tsx";
+import { useI18n, type Key } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import { SEVERITIES, rank, type CaseLine, type SiteLine } from "../api/model.ts";
-import { age, duration } from "../format.ts";
+import { age, duration, number } from "../format.ts";
 import { useNow } from "../live.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { Age, Nothing, SeverityTag, StatusWord } from "../parts/words.tsx";
@@ -19,7 +19,7 @@ export function Overview() {
   return (
     <>
       <div className="head"><div><h1>{t("overview.title")}</h1><p className="muted">{t("overview.sub")}</p></div></div>
-      <Loading of={page} what="what.overview">{({ overview, cases }) => <Morning sites={overview.sites} cases={cases} />}</Loading>
+      <Loading of={page} what="what.overview">{({ overview, cases }) => <>{overview.time_scale > 1 && <p className="drill">{t("overview.drill", { n: number(overview.time_scale) })}</p>}<Morning sites={overview.sites} cases={cases} /></>}</Loading>
     </>
   );
 }
@@ -70,11 +70,11 @@ function QuietRow({ of: site, now }: { of: SiteLine; now: number }) {
 function SiteRow({ of: site }: { of: SiteLine }) {
   const { t, tx, lang } = useI18n();
   const open = SEVERITIES.filter((s) => site.open[s] > 0);
-  const where = [site.domains.map((d) => t(`domain.${d}`)).join(lang === "zh" ? "、" : ", "), site.address].filter(Boolean).join(" · ");
+  const where = [site.domains.map((d) => t(`domain.${d}` as Key)).join(lang === "zh" ? "、" : ", "), site.address].filter(Boolean).join(" · ");
   return (
     <a className="row siterow" href={href("sites", site.id)} data-site={site.id}>
       <span className="tag"><StatusWord of={site.status} /></span>
-      <span className="what"><strong>{tx(site.name as Text)}</strong><span className="muted">{where}</span></span>
+      <span className="what"><strong>{tx(site.name)}</strong><span className="muted">{where}</span></span>
       <span className="signals">{open.length === 0 ? <span className="muted">{t("overview.noSignals")}</span> : open.map((s) => <span key={s} className="count"><SeverityTag of={s} /> <span className="num">× {site.open[s]}</span></span>)}</span>
       <span className="side"><span className="muted">{t("overview.lastReading")}</span> <Age at={site.last_reading_at} /><br /><span className="muted small">{t("overview.agents", { on: site.agents_online, all: site.agents })}</span></span>
     </a>

@@ -1,6 +1,6 @@
 // The visit plan: one address once, one list for all departments, what the sensors proved already ticked. Printable.
 import { Button } from "antd";
-import { useI18n, type Key } from "../i18n/index.tsx";
+import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { Plan as PlanData, Visit, VisitItem } from "../api/model.ts";
 import { day } from "../format.ts";
@@ -32,7 +32,7 @@ function Visits({ plan }: { plan: PlanData }) {
 
 function VisitCard({ visit, n }: { visit: Visit; n: number }) {
   const { t, tx, lang } = useI18n();
-  const departments = new Set(visit.items.flatMap((item) => item.departments));
+  const departments = new Set(visit.items.flatMap((item) => item.departments.map((d) => d.zh)));
   const toCheck = visit.items.filter((item) => item.proved_since == null), proved = visit.items.filter((item) => item.proved_since != null);
   return (
     <article className="card visit" data-visit={visit.site}>
@@ -59,7 +59,7 @@ function Item({ item }: { item: VisitItem }) {
     <li className={proved ? "proved" : undefined}>
       <span className="box" aria-hidden>{proved ? "✓" : ""}</span>
       <span className="itemtext">{tx(item.text)}
-        <span className="depts">{item.departments.map((d) => <span key={d} className="dept">{t(`dept.${d}` as Key) ?? d}</span>)}</span>
+        <span className="depts">{item.departments.map((d) => <span key={d.zh} className="dept">{tx(d)}</span>)}</span>
         <span className="muted small">{item.proved_since != null ? <>{t("plan.provedSince", { at: day(item.proved_since) })}{item.proved_by && ` · ${tx(item.proved_by)}`}</> : <>{t("plan.toCheck")}{item.due_at && <> · <When at={item.due_at} /></>}</>}</span>
       </span>
     </li>

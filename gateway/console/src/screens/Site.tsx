@@ -28,7 +28,7 @@ function Body({ page }: { page: SitePage }) {
       <div className="head">
         <div>
           <h1>{tx(site.name)} <StatusWord of={site.status} /></h1>
-          <p className="muted">{site.address} · {site.domains.map((d) => t(`domain.${d}`)).join(lang === "zh" ? "、" : ", ")} · {t("site.business")} <a href={href("credit", site.business.uscc)}>{site.business.name}</a></p>
+          <p className="muted">{site.address} · {site.domains.map((d) => t(`domain.${d}` as Key)).join(lang === "zh" ? "、" : ", ")} · {t("site.business")} <a href={href("credit", site.business.uscc)}>{site.business.name}</a></p>
         </div>
         <p className="headside"><span className="muted">{t("overview.lastReading")}</span> <Age at={site.last_reading_at} /><span className="dot"> · </span><a href={`${href("cases")}?site=${encodeURIComponent(site.id)}`}>{t("site.cases")}</a></p>
       </div>

@@ -1,0 +1,1435 @@
+// Generated from gateway/openapi.json by `npm run generate`. Do not edit.
+
+export interface paths {
+    "/api/businesses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All businesses with their class. */
+        get: operations["businesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/businesses/{uscc}/credit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A business's credit record. */
+        get: operations["credit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The cases, worst first among those that are not decided, then the newest. */
+        get: operations["cases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A case with everything a decision needs. */
+        get: operations["case"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides a case. A confirmation seals the evidence and writes the credit entry with its outbox row. */
+        post: operations["decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cases/{id}/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a case up. */
+        post: operations["take"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/credit/{id}/{action}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Acts on a credit entry: objection, in_force, uphold, correct, withdraw or repair. */
+        post: operations["act_on_credit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{id}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A sealed bundle, as a ZIP file. */
+        get: operations["bundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/inspection/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The plan: one visit per address. */
+        get: operations["plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All sites, with what is open. */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Readings of a point: raw for short windows, buckets of min, mean and max for long ones. */
+        get: operations["series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in. */
+        get: operations["whoami"];
+        put?: never;
+        /** Signs in; the answer sets the session's cookie. */
+        post: operations["sign_in"];
+        /** Signs out. */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A site with its devices, points and signals. */
+        get: operations["site"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sites/{site}/signals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signals of a site, the newest first. */
+        get: operations["site_signals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the gateway is, and what it refused. */
+        get: operations["status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * @description What can be done with an entry.
+         * @enum {string}
+         */
+        Action: "in_force" | "objection" | "uphold" | "correct" | "withdraw" | "repair";
+        /** @description What happened here before. */
+        Before: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description The case. */
+            id: string;
+            /** @description Why it was decided so. */
+            reason: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["State"];
+            /** @description What it was about. */
+            title: components["schemas"]["Text"];
+        };
+        /** @description A piece of a long chart. */
+        BucketView: {
+            /**
+             * Format: int64
+             * @description Readings with a value.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description From.
+             */
+            from: number;
+            /**
+             * Format: double
+             * @description Largest.
+             */
+            max: number;
+            /**
+             * Format: double
+             * @description Mean.
+             */
+            mean: number;
+            /**
+             * Format: double
+             * @description Smallest.
+             */
+            min: number;
+            /**
+             * Format: int64
+             * @description To, exclusive.
+             */
+            to: number;
+        };
+        /** @description A business with its class. */
+        BusinessLine: {
+            /** @description Entries in its record. */
+            entries: number;
+            /** @description Its class. */
+            grade: components["schemas"]["Class"];
+            /** @description Its name. */
+            name: string;
+            /** @description Its code. */
+            uscc: string;
+        };
+        /** @description A business. */
+        BusinessView: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its code. */
+            uscc: string;
+        };
+        /** @description Open signals by severity. */
+        BySeverity: {
+            /** @description 提示. */
+            I: number;
+            /** @description 一般. */
+            II: number;
+            /** @description 较重. */
+            III: number;
+            /** @description 严重. */
+            IV: number;
+        };
+        /** @description A case in one line. */
+        CaseLine: {
+            /** @description The business. */
+            business: components["schemas"]["BusinessView"];
+            /**
+             * Format: int64
+             * @description By when somebody should decide.
+             */
+            due_at?: number | null;
+            /**
+             * Format: int64
+             * @description Until when; `None` while it goes on.
+             */
+            ended_at?: number | null;
+            /** @description Whether the device may give evidence. */
+            fit: boolean;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: double
+             * @description Against what.
+             */
+            limit?: number | null;
+            /**
+             * Format: double
+             * @description What was measured, the worst.
+             */
+            measured?: number | null;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            opened_at: number;
+            /** @description `le` or `ge`. */
+            permitted?: string | null;
+            /** @description The rule or model of its worst signal. */
+            rule: string;
+            /** @description How urgent. */
+            severity: components["schemas"]["Severity"];
+            /** @description The site. */
+            site: string;
+            /** @description Its name. */
+            site_name: components["schemas"]["Text"];
+            /** @description Where it stands. */
+            state: components["schemas"]["State"];
+            /** @description What it is about. */
+            title: components["schemas"]["Text"];
+            /** @description The unit. */
+            unit: string;
+        };
+        /** @description A case with everything. */
+        CasePage: components["schemas"]["CaseLine"] & {
+            /** @description Why it cannot be confirmed. */
+            blockers: components["schemas"]["Text"][];
+            decision?: null | components["schemas"]["DecisionView"];
+            /** @description The device. */
+            device: components["schemas"]["DeviceLine"];
+            evidence?: null | components["schemas"]["EvidenceView"];
+            /** @description What happened here before. */
+            history: components["schemas"]["Before"][];
+            /** @description What else could explain it. */
+            innocent: components["schemas"]["Text"][];
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+            /** @description The point. */
+            point: string;
+            /** @description Its label. */
+            point_label: components["schemas"]["Text"];
+            /** @description Rules and models. */
+            rules: components["schemas"]["RuleView"][];
+            /**
+             * Format: double
+             * @description Score of a model.
+             */
+            score?: number | null;
+            /** @description Signals. */
+            signals: components["schemas"]["SignalLine"][];
+            /**
+             * Format: int64
+             * @description When.
+             */
+            taken_at?: number | null;
+            /** @description Who took it up. */
+            taken_by?: string | null;
+            /**
+             * Format: int64
+             * @description Where the chart begins.
+             */
+            window_from: number;
+            /**
+             * Format: int64
+             * @description Where it ends.
+             */
+            window_to: number;
+        };
+        /** @description What the reviewer looked at (行政处罚法 Art. 41: true, clear, complete, accurate). */
+        Checks: {
+            /** @description 准确. */
+            accurate: boolean;
+            /** @description 清晰. */
+            clear: boolean;
+            /** @description 完整. */
+            complete: boolean;
+            /** @description 真实. */
+            true: boolean;
+        };
+        /**
+         * @description Risk class.
+         * @enum {string}
+         */
+        Class: "A" | "B" | "C" | "D";
+        /** @description A business's credit record. */
+        CreditPage: {
+            /** @description The business. */
+            business: components["schemas"]["BusinessView"];
+            /** @description Its entries, the newest first. */
+            entries: components["schemas"]["EntryView"][];
+            /** @description Where it comes from. */
+            explanation: components["schemas"]["Line"][];
+            /** @description Its class. */
+            grade: components["schemas"]["Class"];
+            /**
+             * Format: double
+             * @description The sum behind it.
+             */
+            score?: number | null;
+        };
+        /**
+         * @description A decision.
+         * @enum {string}
+         */
+        Decision: "confirm" | "reject";
+        /** @description A decision to be made. */
+        DecisionBody: {
+            /** @description What was looked at. */
+            checks?: components["schemas"]["Checks"];
+            /** @description Confirm or reject. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A decision. */
+        DecisionView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who. */
+            by: string;
+            /** @description Confirm or reject. */
+            decision: components["schemas"]["Decision"];
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description An attempt to deliver an entry. */
+        DeliveryView: {
+            /** @description What was answered. */
+            answer: string;
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description The how manieth. */
+            attempt: number;
+            /** @description `delivered`, `refused` or `failed`. */
+            outcome: string;
+        };
+        /** @description A device. */
+        DeviceLine: {
+            /** @description Whether it may give evidence. */
+            fitness: components["schemas"]["FitnessView"];
+            /** @description Its id. */
+            id: string;
+            /** @description Its kind. */
+            kind: string;
+            /** @description Where exactly. */
+            location: string;
+            /** @description Its name. */
+            name: components["schemas"]["Text"];
+        };
+        /** @description A credit entry. */
+        EntryView: {
+            /** @description The case it comes from. */
+            case: string;
+            /** @description Attempts to deliver. */
+            deliveries: components["schemas"]["DeliveryView"][];
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description When it happened.
+             */
+            occurred_at: number;
+            /**
+             * Format: int64
+             * @description Until when it counts.
+             */
+            public_until?: number | null;
+            /**
+             * Format: int64
+             * @description When it was written.
+             */
+            recorded_at: number;
+            /** @description How grave. */
+            severity: components["schemas"]["Severity"];
+            /** @description Where it stands. */
+            status: components["schemas"]["Status"];
+            /** @description How it came there. */
+            timeline: components["schemas"]["StepView"][];
+            /** @description What it is about. */
+            title: components["schemas"]["Text"];
+        };
+        /** @description Sealed evidence. */
+        EvidenceView: {
+            /** @description SHA-256 of its manifest. */
+            digest: string;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description When it was sealed.
+             */
+            sealed_at: number;
+        };
+        /** @description A finding of a visit. */
+        FindingView: {
+            /** @description The case. */
+            case: string;
+            /** @description How grave. */
+            severity: components["schemas"]["Severity"];
+            /** @description Where it stands. */
+            state: components["schemas"]["State"];
+            /** @description What it is about. */
+            title: components["schemas"]["Text"];
+        };
+        /** @description Whether a device may give evidence. */
+        FitnessView: {
+            /** @description Calibration certificate. */
+            certificate?: string | null;
+            /** @description True if it may. */
+            fit: boolean;
+            /** @description Legal review. */
+            legal_review?: string | null;
+            /**
+             * Format: int64
+             * @description When its location was published.
+             */
+            published_at?: number | null;
+            /** @description Why not. */
+            reasons: components["schemas"]["Text"][];
+            /** @description Sign on site. */
+            sign?: string | null;
+            /** @description Technical review. */
+            technical_review?: string | null;
+            /**
+             * Format: int64
+             * @description End of the last day of its validity.
+             */
+            valid_to?: number | null;
+        };
+        /** @description A time without values. */
+        Gap: {
+            /**
+             * Format: int64
+             * @description From.
+             */
+            from: number;
+            /** @description Why, as a quality word. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description To.
+             */
+            to: number;
+        };
+        /** @description A limit that applies to a point. */
+        LimitView: {
+            /** @description Its clause. */
+            clause: string;
+            /** @description `le`: permitted at or below the value; `ge`: at or above. */
+            permitted: string;
+            /** @description The rule. */
+            rule: string;
+            /** @description How urgent beyond it. */
+            severity: components["schemas"]["Severity"];
+            /** @description The standard. */
+            standard: string;
+            /** @description The rule in words. */
+            text: components["schemas"]["Text"];
+            /**
+             * Format: double
+             * @description The value, in the point's unit.
+             */
+            value: number;
+        };
+        /** @description One line of the explanation. */
+        Line: {
+            /**
+             * Format: double
+             * @description How much; `None` for a remark.
+             */
+            points?: number | null;
+            /** @description What counts. */
+            text: components["schemas"]["Text"];
+        };
+        /** @description All sites. */
+        Overview: {
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+            /** @description The sites. */
+            sites: components["schemas"]["SiteLine"][];
+            /**
+             * Format: double
+             * @description How much faster than in earnest rules run; 1 except in training.
+             */
+            time_scale: number;
+        };
+        /** @description The plan. */
+        PlanView: {
+            /**
+             * Format: int64
+             * @description The day, midnight +08:00.
+             */
+            day: number;
+            /** @description Visits the departments would make one by one. */
+            separate: number;
+            /** @description The visits, in order. */
+            visits: components["schemas"]["VisitView"][];
+        };
+        /** @description A point in one line. */
+        PointLine: {
+            /**
+             * Format: int64
+             * @description Time of the latest reading.
+             */
+            at?: number | null;
+            /** @description Its device. */
+            device: string;
+            /** @description Its label. */
+            label: components["schemas"]["Text"];
+            /** @description Limits that apply. */
+            limits: components["schemas"]["LimitView"][];
+            /** @description Its name. */
+            name: string;
+            /** @description A word for the quality: `good`, a doubt, or the reason of an absence. */
+            quality: string;
+            /** @description Its unit. */
+            unit: string;
+            /**
+             * Format: double
+             * @description Its latest value.
+             */
+            value?: number | null;
+        };
+        /** @description A reading of a chart. */
+        RawPoint: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description A word for the quality. */
+            quality: string;
+            /**
+             * Format: double
+             * @description The value.
+             */
+            value?: number | null;
+        };
+        /** @description A reason. */
+        ReasonBody: {
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A refusal. */
+        Refused: {
+            /** @description Why, and what to do, in words. */
+            error: string;
+        };
+        /** @description A refused message. */
+        RefusedMessage: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description What to do. */
+            fix: string;
+            /** @description Why. */
+            reason: string;
+            /** @description Its topic. */
+            topic: string;
+            /** @description What exactly. */
+            what: string;
+        };
+        /**
+         * @description What a user may do.
+         * @enum {string}
+         */
+        Role: "inspector" | "reviewer" | "admin";
+        /** @description A rule in words. */
+        RuleView: {
+            /**
+             * Format: double
+             * @description Averaging time, seconds.
+             */
+            averaging_s?: number | null;
+            /** @description Its clause. */
+            clause: string;
+            /**
+             * Format: double
+             * @description Dwell time, seconds.
+             */
+            dwell_s?: number | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Name, version and hash, if it is a model. */
+            model?: string | null;
+            /** @description The standard. */
+            standard: string;
+            /** @description In words. */
+            text: components["schemas"]["Text"];
+            /** @description Its version. */
+            version: string;
+        };
+        /** @description A chart. */
+        SeriesView: {
+            /** @description Buckets, for long ones. */
+            buckets?: components["schemas"]["BucketView"][] | null;
+            /**
+             * Format: int64
+             * @description From.
+             */
+            from: number;
+            /** @description Times without values. */
+            gaps: components["schemas"]["Gap"][];
+            /** @description Readings, for short windows. */
+            raw?: components["schemas"]["RawPoint"][] | null;
+            /**
+             * Format: int64
+             * @description To.
+             */
+            to: number;
+            /** @description The unit. */
+            unit: string;
+        };
+        /**
+         * @description How urgent a signal is: I 提示, II 一般, III 较重, IV 严重.
+         * @enum {string}
+         */
+        Severity: "I" | "II" | "III" | "IV";
+        /** @description Name and password. */
+        SignIn: {
+            /** @description The password. */
+            password: string;
+            /** @description The user's name. */
+            user: string;
+        };
+        /** @description A signal in one line. */
+        SignalLine: {
+            /** @description Its case. */
+            case?: string | null;
+            /**
+             * Format: int64
+             * @description Until when; `None` while it is open.
+             */
+            closed_at?: number | null;
+            /** @description The device. */
+            device: string;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: double
+             * @description Against what.
+             */
+            limit?: number | null;
+            /**
+             * Format: double
+             * @description What was measured, the worst.
+             */
+            measured?: number | null;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            opened_at: number;
+            /** @description `le` or `ge`; `None` for models. */
+            permitted?: string | null;
+            /** @description The point. */
+            point: string;
+            /** @description Its label. */
+            point_label: components["schemas"]["Text"];
+            /** @description Rule or model, with version. */
+            rule: string;
+            /** @description How urgent. */
+            severity: components["schemas"]["Severity"];
+            /** @description Where. */
+            site: string;
+            /** @description What it says. */
+            title: components["schemas"]["Text"];
+            /** @description The unit of both. */
+            unit: string;
+        };
+        /** @description A site in one line. */
+        SiteLine: {
+            /** @description Where it is. */
+            address: string;
+            /** @description Agents that are registered. */
+            agents: number;
+            /** @description Agents that are connected. */
+            agents_online: number;
+            /** @description Its business. */
+            business: components["schemas"]["BusinessView"];
+            /** @description `food`, `environment`, `safety`. */
+            domains: string[];
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description Time of its latest reading.
+             */
+            last_reading_at?: number | null;
+            /** @description Its name. */
+            name: components["schemas"]["Text"];
+            /** @description Its open signals. */
+            open: components["schemas"]["BySeverity"];
+            /** @description `live`, `quiet`, `offline` or `never`, from its readings. */
+            status: string;
+        };
+        /** @description A site with everything. */
+        SitePage: {
+            /** @description Its devices. */
+            devices: components["schemas"]["DeviceLine"][];
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+            /** @description Its points. */
+            points: components["schemas"]["PointLine"][];
+            /** @description Its signals, the newest first. */
+            signals: components["schemas"]["SignalLine"][];
+            /** @description The site. */
+            site: components["schemas"]["SiteLine"];
+        };
+        /**
+         * @description Where a case stands.
+         * @enum {string}
+         */
+        State: "open" | "taken" | "confirmed" | "rejected";
+        /**
+         * @description Where an entry stands.
+         * @enum {string}
+         */
+        Status: "notified" | "in_force" | "under_objection" | "corrected" | "withdrawn" | "repaired" | "expired";
+        /** @description How the gateway is. */
+        StatusView: {
+            /**
+             * Format: int64
+             * @description The last block detection has looked at.
+             */
+            detect: number;
+            /**
+             * Format: int64
+             * @description Messages seen before.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description The last journal block.
+             */
+            journal: number;
+            /**
+             * Format: int64
+             * @description Readings journaled since the start.
+             */
+            readings_journaled: number;
+            /** @description Refused messages, the latest. */
+            refused: components["schemas"]["RefusedMessage"][];
+            /** @description Why scoring is unavailable; `None` if it is available. */
+            scoring_unavailable?: string | null;
+            /**
+             * Format: int64
+             * @description The last block in the series store.
+             */
+            series: number;
+        };
+        /** @description A change of an entry's status. */
+        StepView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who. */
+            by: string;
+            /** @description Why. */
+            reason: string;
+            /** @description The status from here on. */
+            status: components["schemas"]["Status"];
+        };
+        /** @description A text in the two languages of the screens. */
+        Text: {
+            /** @description English. */
+            en: string;
+            /** @description Chinese. */
+            zh: string;
+        };
+        /** @description Who is signed in. */
+        UserView: {
+            /** @description The name to show. */
+            name: string;
+            /** @description What the user may do. */
+            role: components["schemas"]["Role"];
+            /** @description The user's id. */
+            user: string;
+        };
+        /** @description An item of a visit. */
+        VisitItem: {
+            /** @description Who has to. */
+            departments: components["schemas"]["Text"][];
+            /**
+             * Format: int64
+             * @description By when.
+             */
+            due_at?: number | null;
+            /** @description Its id. */
+            id: string;
+            proved_by?: null | components["schemas"]["Text"];
+            /**
+             * Format: int64
+             * @description Since when readings prove it.
+             */
+            proved_since?: number | null;
+            /** @description What to check. */
+            text: components["schemas"]["Text"];
+        };
+        /** @description A visit. */
+        VisitView: {
+            /** @description Where it is. */
+            address: string;
+            /** @description The business. */
+            business: components["schemas"]["BusinessView"];
+            /** @description Findings to look at again. */
+            findings: components["schemas"]["FindingView"][];
+            /** @description Its class. */
+            grade: components["schemas"]["Class"];
+            /** @description What to check. */
+            items: components["schemas"]["VisitItem"][];
+            /** @description Where. */
+            site: string;
+            /** @description Its name. */
+            site_name: components["schemas"]["Text"];
+            /** @description Why it stands here. */
+            why: components["schemas"]["Text"][];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    businesses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BusinessLine"][];
+                };
+            };
+        };
+    };
+    credit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uscc: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditPage"];
+                };
+            };
+        };
+    };
+    cases: {
+        parameters: {
+            query?: {
+                /** @description `open`, `taken`, `confirmed` or `rejected`; all if left out. `open` includes `taken`. */
+                state?: null | components["schemas"]["State"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseLine"][];
+                };
+            };
+        };
+    };
+    case: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CasePage"];
+                };
+            };
+        };
+    };
+    decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CasePage"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    take: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CasePage"];
+                };
+            };
+        };
+    };
+    act_on_credit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                action: components["schemas"]["Action"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditPage"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+        };
+    };
+    plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+        };
+    };
+    overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+        };
+    };
+    series: {
+        parameters: {
+            query: {
+                /** @description The site. */
+                site: string;
+                /** @description The device. */
+                device: string;
+                /** @description The point. */
+                point: string;
+                /** @description From, ms since 1970. */
+                from: number;
+                /** @description To, exclusive. */
+                to: number;
+                /** @description Buckets wanted if there are more readings than this. */
+                buckets?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesView"];
+                };
+            };
+        };
+    };
+    whoami: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    site: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SitePage"];
+                };
+            };
+        };
+    };
+    site_signals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignalLine"][];
+                };
+            };
+        };
+    };
+    status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+}
