@@ -181,7 +181,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             tokio::spawn(trim(
                 journal.clone(),
                 series.series.clone(),
-                rules.cursor_handle(),
+                rules.saved_handle(),
                 stopping.clone(),
             )),
         ),

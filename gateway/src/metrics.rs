@@ -50,4 +50,8 @@ pub struct Metrics {
     pub influx_requests_failed_total: Counter,
     /// Signals opened.
     pub detect_signals_opened_total: Counter,
+    /// Good readings that no rule could use, being older than what was known of their point twice over.
+    pub detect_readings_late_total: Counter,
+    /// Good readings that no rule could use, being from a clock that is ahead.
+    pub detect_readings_ahead_total: Counter,
 }

@@ -118,16 +118,8 @@ pub fn start(
             match follower.next_blocking(WAIT) {
                 Ok(Some(block)) => {
                     let changes = scoring.take(block.seq.0, &block.body);
-                    if !changes.is_empty() {
-                        match signals.apply(&changes) {
-                            Ok(opened) => {
-                                metrics.detect_signals_opened_total.add(opened.len() as u64)
-                            }
-                            Err(error) => tracing::error!(
-                                error = &error as &dyn std::error::Error,
-                                "a model's signals cannot be written"
-                            ),
-                        }
+                    if !write(&signals, &changes, &metrics, &is_stopping) {
+                        return;
                     }
                     cursor = block.seq.0;
                 }
@@ -146,6 +138,33 @@ pub fn start(
         .spawn(run)
         .expect("a thread can be started");
     Ok(Some(Running { stop, thread }))
+}
+
+/// Writes changes, trying again for as long as the disk refuses. False if stopped meanwhile: the snapshot on disk
+/// is then older than the block, and the block will be scored again.
+fn write(
+    signals: &Signals,
+    changes: &[Signal],
+    metrics: &Metrics,
+    is_stopping: &AtomicBool,
+) -> bool {
+    while !changes.is_empty() {
+        match signals.apply(changes) {
+            Ok(opened) => {
+                metrics.detect_signals_opened_total.add(opened.len() as u64);
+                return true;
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a model's signals cannot be written; trying again");
+                if is_stopping.load(Ordering::Acquire) {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+    true
 }
 
 impl Scoring {

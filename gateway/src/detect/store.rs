@@ -115,6 +115,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS signal(id TEXT PRIMARY KEY, site TEXT NOT NULL, opened_at INTEGER NOT NULL,
   closed_at INTEGER, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS signal_site ON signal(site, opened_at);
+CREATE INDEX IF NOT EXISTS signal_open ON signal(opened_at) WHERE closed_at IS NULL;
 CREATE TABLE IF NOT EXISTS change(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS follower(name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, snapshot BLOB NOT NULL) WITHOUT ROWID;
 ";
@@ -252,6 +253,21 @@ impl Signals {
         read()
             .map(decode)
             .map_err(|source| self.error("list signals", source))
+    }
+
+    /// All signals that are open.
+    pub fn open_now(&self) -> Result<Vec<Signal>, SignalError> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            db.prepare_cached(
+                "SELECT body FROM signal WHERE closed_at IS NULL ORDER BY opened_at, id",
+            )?
+            .query_map([], |r| r.get(0))?
+            .collect()
+        };
+        read()
+            .map(decode)
+            .map_err(|source| self.error("list open signals", source))
     }
 
     /// The cursor and snapshot of a follower of the journal.

@@ -3,11 +3,12 @@
 use super::{
     engine::{Facts, Rules},
     rule::Rule,
-    store::{Signal, SignalError, Signals},
+    store::{Signal, SignalError, Signals, Source},
 };
 use crate::{ingest::dictionary::Dictionary, metrics::Metrics};
-use journal::{Journal, Seq};
+use journal::{Block, Follower, Journal, Seq};
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often the state is written down.
+/// The state is written down this often, and less often if writing takes more than a twentieth of the time.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
+const SNAPSHOT_SHARE: u32 = 20;
 /// How long to wait for a block before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(100);
 const NAME: &str = "rules";
@@ -40,6 +42,7 @@ pub struct Setup {
 pub struct Running {
     stop: Arc<AtomicBool>,
     cursor: Arc<AtomicU64>,
+    saved: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
@@ -52,6 +55,11 @@ impl Running {
     /// A handle on the cursor that outlives a borrow of this.
     pub fn cursor_handle(&self) -> Arc<AtomicU64> {
         self.cursor.clone()
+    }
+
+    /// A handle on the last block that is in the snapshot on disk: blocks up to it may be trimmed.
+    pub fn saved_handle(&self) -> Arc<AtomicU64> {
+        self.saved.clone()
     }
 
     /// Writes the state down and ends. Blocks until done.
@@ -72,6 +80,11 @@ pub fn start(
     signals: Signals,
     metrics: Arc<Metrics>,
 ) -> Result<Running, SignalError> {
+    let names: HashSet<(String, u32)> = setup
+        .rules
+        .iter()
+        .map(|r| (r.id.clone(), r.version))
+        .collect();
     let mut rules = Rules::new(setup.rules, setup.facts, setup.dictionary, setup.time_scale);
     let mut cursor = 0;
     if let Some((at, snapshot)) = signals.follower(NAME)? {
@@ -82,27 +95,76 @@ pub fn start(
             }
         }
     }
-    let mut follower = journal.follow(Seq(cursor + 1).max(journal.first()));
-    let (stop, at) = (
-        Arc::new(AtomicBool::new(false)),
+    close_orphans(&signals, &names)?;
+    let first = journal.first();
+    if Seq(cursor + 1) < first && cursor > 0 {
+        tracing::error!(
+            cursor,
+            first = first.0,
+            "blocks that the rules have not seen were trimmed"
+        );
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (at, saved) = (
+        Arc::new(AtomicU64::new(cursor)),
         Arc::new(AtomicU64::new(cursor)),
     );
-    let (is_stopping, position) = (stop.clone(), at.clone());
-    let on_open = setup.on_open;
-    let run = move || {
-        let mut changes: Vec<Signal> = Vec::new();
-        let mut saved = Instant::now();
-        let mut saved_at = position.load(Ordering::Acquire);
-        while !is_stopping.load(Ordering::Acquire) {
-            match follower.next_blocking(WAIT) {
+    let follow = Follow {
+        follower: journal.follow(Seq(cursor + 1).max(first)),
+        rules,
+        signals,
+        metrics,
+        on_open: setup.on_open,
+        stop: stop.clone(),
+        cursor: at.clone(),
+        saved: saved.clone(),
+    };
+    let thread = std::thread::Builder::new()
+        .name("detect".into())
+        .spawn(move || follow.run())
+        .expect("a thread can be started");
+    Ok(Running {
+        stop,
+        cursor: at,
+        saved,
+        thread,
+    })
+}
+
+/// Closes what was opened by rules that are no longer configured; nobody else would.
+fn close_orphans(signals: &Signals, names: &HashSet<(String, u32)>) -> Result<(), SignalError> {
+    let mut orphans = signals.open_now()?;
+    orphans.retain(|signal| match &signal.source {
+        Source::Rule { id, version } => !names.contains(&(id.clone(), *version)),
+        Source::Model { .. } => false,
+    });
+    for signal in &mut orphans {
+        signal.closed_at = Some(signal.last_at);
+    }
+    signals.apply(&orphans).map(|_| ())
+}
+
+/// What the thread holds.
+struct Follow {
+    follower: Follower,
+    rules: Rules,
+    signals: Signals,
+    metrics: Arc<Metrics>,
+    on_open: Box<dyn Fn(&Signal) + Send>,
+    stop: Arc<AtomicBool>,
+    cursor: Arc<AtomicU64>,
+    saved: Arc<AtomicU64>,
+}
+
+impl Follow {
+    fn run(mut self) {
+        let (mut since, mut every) = (Instant::now(), SNAPSHOT_EVERY);
+        while !self.is_stopping() {
+            match self.follower.next_blocking(WAIT) {
                 Ok(Some(block)) => {
-                    if let Err(error) = rules.take(block.seq.0, &block.body, &mut changes) {
-                        tracing::error!(block = block.seq.0, %error, "a block cannot be looked at; the next one will");
-                    }
-                    if !changes.is_empty() && !write(&signals, &mut changes, &metrics, &on_open) {
+                    if !self.take(&block) {
                         break;
                     }
-                    position.store(block.seq.0, Ordering::Release);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -110,59 +172,76 @@ pub fn start(
                     break;
                 }
             }
-            if saved.elapsed() >= SNAPSHOT_EVERY {
-                let now = position.load(Ordering::Acquire);
-                if now != saved_at {
-                    save(&signals, now, &rules);
-                    saved_at = now;
-                }
-                saved = Instant::now();
+            if since.elapsed() >= every {
+                let began = Instant::now();
+                self.save();
+                every = SNAPSHOT_EVERY.max(began.elapsed() * SNAPSHOT_SHARE);
+                since = Instant::now();
             }
         }
-        save(&signals, position.load(Ordering::Acquire), &rules);
-    };
-    let thread = std::thread::Builder::new()
-        .name("detect".into())
-        .spawn(run)
-        .expect("a thread can be started");
-    Ok(Running {
-        stop,
-        cursor: at,
-        thread,
-    })
-}
-
-fn save(signals: &Signals, cursor: u64, rules: &Rules) {
-    if let Err(error) = signals.set_follower(NAME, cursor, &rules.snapshot()) {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "the state of the rules cannot be written down"
-        );
+        self.save();
     }
-}
 
-/// Writes changes, trying again for as long as the disk refuses; false never, since nothing may be skipped.
-fn write(
-    signals: &Signals,
-    changes: &mut Vec<Signal>,
-    metrics: &Metrics,
-    on_open: &dyn Fn(&Signal),
-) -> bool {
-    loop {
-        match signals.apply(changes) {
-            Ok(opened) => {
-                metrics.detect_signals_opened_total.add(opened.len() as u64);
-                opened.iter().for_each(on_open);
-                changes.clear();
-                return true;
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "signals cannot be written; trying again"
-                );
-                std::thread::sleep(Duration::from_secs(1));
+    /// False if it was stopped before the block's signals could be written; the block then counts as not seen.
+    fn take(&mut self, block: &Block) -> bool {
+        let mut changes = Vec::new();
+        if let Err(error) = self.rules.take(block.seq.0, &block.body, &mut changes) {
+            tracing::error!(block = block.seq.0, %error, "a block cannot be looked at; the next one will");
+        }
+        let left = self.rules.left();
+        self.metrics.detect_readings_late_total.set(left.late);
+        self.metrics.detect_readings_ahead_total.set(left.ahead);
+        if !changes.is_empty() && !self.write(&changes) {
+            return false;
+        }
+        self.cursor.store(block.seq.0, Ordering::Release);
+        true
+    }
+
+    /// Writes changes, trying again for as long as the disk refuses, since nothing may be skipped.
+    fn write(&self, changes: &[Signal]) -> bool {
+        loop {
+            match self.signals.apply(changes) {
+                Ok(opened) => {
+                    self.metrics
+                        .detect_signals_opened_total
+                        .add(opened.len() as u64);
+                    opened.iter().for_each(&self.on_open);
+                    return true;
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "signals cannot be written; trying again");
+                    if self.is_stopping() {
+                        return false;
+                    }
+                    std::thread::sleep(Duration::from_secs(1));
+                }
             }
         }
+    }
+
+    /// Writes the state down, unless its signals are not written: then the older snapshot is the true one.
+    fn save(&self) {
+        let cursor = self.cursor.load(Ordering::Acquire);
+        if cursor == self.saved.load(Ordering::Acquire)
+            || self.follower.position() != Seq(cursor + 1)
+        {
+            return;
+        }
+        match self
+            .signals
+            .set_follower(NAME, cursor, &self.rules.snapshot())
+        {
+            Ok(()) => self.saved.store(cursor, Ordering::Release),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the state of the rules cannot be written down");
+            }
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 }
