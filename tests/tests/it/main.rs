@@ -1,3 +1,4 @@
 //! The whole system, one story per file.
 
 mod influx_servers;
+mod replay;
