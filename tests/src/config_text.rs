@@ -123,7 +123,8 @@ pub fn agent(
     Ok(text)
 }
 
-/// The gateway's configuration, with the example registry and rules of the repository.
+/// The gateway's configuration. The model is not bound to temperatures: the demo begins without history, and a defrost
+/// that it has never seen would be unusual to it. With the example registry and rules of the repository.
 pub fn gateway(
     plan: &crate::world::Plan,
     ports: crate::world::Ports,
@@ -134,7 +135,7 @@ pub fn gateway(
         "data = {}\nhttp = {}\nregistry = {}\nrules = {}\n\
          # Training: every time in a rule is divided by this, as the simulated sites are that much faster.\n\
          time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n\
-         [model]\npoints = [\"temperature\", \"fume\", \"so2\", \"nox\", \"pm\", \"co\", \"noise\"]\nevery_s = 60\n\n\
+         [model]\npoints = [\"fume\", \"so2\", \"nox\", \"pm\", \"co\", \"noise\"]\nevery_s = 60\n\n\
          [credit]\nplatform = {}\n",
         quoted(plan.data.join("gateway").display()),
         quoted(ports.http),
