@@ -24,7 +24,11 @@ const ROWS: usize = 20_000;
 fn rows() -> String {
     let mut text = String::from("time,a,b\n");
     for row in 0..ROWS {
-        text += &format!("{},{row},{}.25\n", 1_700_000_000_000 + row as i64 * 1000, row * 2);
+        text += &format!(
+            "{},{row},{}.25\n",
+            1_700_000_000_000 + row as i64 * 1000,
+            row * 2
+        );
     }
     text
 }
@@ -51,7 +55,13 @@ fn fifty_violent_ends_lose_double_and_retime_nothing() {
     };
     let agent = || {
         recording
-            .agent(&binaries, folder.path(), instrument, mqtt, Identity::Anonymous)
+            .agent(
+                &binaries,
+                folder.path(),
+                instrument,
+                mqtt,
+                Identity::Anonymous,
+            )
             .expect("agent started")
     };
     let replay = recording.play(&binaries, instrument, &path("replay.log"));
@@ -79,12 +89,19 @@ fn fifty_violent_ends_lose_double_and_retime_nothing() {
         Ok((sent.numbered > 0 && sent.released == sent.numbered).then_some(()))
     });
     settled.expect("drained");
-    running_agent.stop(Duration::from_secs(10)).expect("agent stopped");
-    running_gateway.stop(Duration::from_secs(10)).expect("gateway stopped");
+    running_agent
+        .stop(Duration::from_secs(10))
+        .expect("agent stopped");
+    running_gateway
+        .stop(Duration::from_secs(10))
+        .expect("gateway stopped");
     let sent = buffer(&path("buffer.db")).expect("the agent's own count");
     let balance = balance::count(&path("data/journal.db")).expect("counted");
     let arrived = &balance.agents["agent-replay"];
-    println!("numbered {}, released {}, arrived {arrived:?}", sent.numbered, sent.released);
+    println!(
+        "numbered {}, released {}, arrived {arrived:?}",
+        sent.numbered, sent.released
+    );
     assert!(balance.is_even(), "{balance:?}");
     assert!((sent.released..=sent.numbered).contains(&arrived.records));
     let expected: HashMap<i64, Vec<Option<f64>>> = recording
@@ -96,9 +113,15 @@ fn fifty_violent_ends_lose_double_and_retime_nothing() {
     for (index, name) in ["value_0", "value_1"].iter().enumerate() {
         let readings = &balance.points[&format!("replay/recording/{name}")];
         let present: Vec<_> = readings.iter().filter(|r| !r.value.is_nan()).collect();
-        assert!(present.len() > 100, "only {} readings arrived", present.len());
+        assert!(
+            present.len() > 100,
+            "only {} readings arrived",
+            present.len()
+        );
         for reading in present {
-            let row = expected.get(&reading.at_ms).expect("a time of the recording");
+            let row = expected
+                .get(&reading.at_ms)
+                .expect("a time of the recording");
             assert_eq!(Some(reading.value), row[index], "at {}", reading.at_ms);
         }
     }
