@@ -235,7 +235,7 @@ fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<D
         );
     }
     let unit_id = part.integer_or("unit_id", 1, 0, 255, problems);
-    let limits = (Duration::from_millis(50), Duration::from_secs(86_400));
+    let limits = (Duration::from_millis(5), Duration::from_secs(86_400));
     let every = part.duration("every", None, limits, problems);
     let timeout = part.duration("timeout", Some(Duration::from_secs(1)), limits, problems);
     if let (Some(every), Some(timeout)) = (every, timeout)

@@ -49,9 +49,12 @@ pub async fn while_running(
         let credit = client
             .get(&format!("/api/businesses/{uscc}/credit"))
             .await?;
-        if let Some(risk) = credit.get("risk").or_else(|| credit.get("risk_class")) {
-            report.risk.insert(uscc, risk.clone());
-        }
+        let class = serde_json::json!({
+            "class": credit.get("grade"),
+            "score": credit.get("score"),
+            "explanation": credit.get("explanation"),
+        });
+        report.risk.insert(uscc, class);
     }
     report.visits = items(&client.get("/api/inspection/plan").await?);
     Ok(())

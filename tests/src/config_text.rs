@@ -123,18 +123,51 @@ pub fn agent(
     Ok(text)
 }
 
-/// The gateway's configuration.
+/// The gateway's configuration. The model is not bound to temperatures: the demo begins without history, and a defrost
+/// that it has never seen would be unusual to it. With the example registry and rules of the repository.
 pub fn gateway(
     plan: &crate::world::Plan,
     ports: crate::world::Ports,
     platform: SocketAddr,
 ) -> String {
+    let config = crate::setup::repository().join("config");
     format!(
-        "data = {}\nhttp = {}\nmqtt = {}\nplatform = {}\ntime_scale = {:?}\n",
+        "data = {}\nhttp = {}\nregistry = {}\nrules = {}\n\
+         # Training: every time in a rule is divided by this, as the simulated sites are that much faster.\n\
+         time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n\
+         [model]\npoints = [\"fume\", \"so2\", \"nox\", \"pm\", \"co\", \"noise\"]\nevery_s = 60\n\n\
+         [credit]\nplatform = {}\n",
         quoted(plan.data.join("gateway").display()),
         quoted(ports.http),
+        quoted(config.join("registry.toml").display()),
+        quoted(config.join("rules").display()),
+        plan.factor,
         quoted(ports.mqtt),
-        quoted(platform),
-        plan.factor
+        quoted(format!("http://{platform}"))
     )
+}
+
+/// A gateway of a test: one site, anonymous clients on this machine, no rules at work.
+pub fn gateway_of_a_test(
+    folder: &Path,
+    http: SocketAddr,
+    mqtt: SocketAddr,
+    site: &str,
+    agent: &str,
+) -> anyhow::Result<String> {
+    let registry = format!(
+        "[[business]]\nuscc = \"91330482MA2CUJK126\"\nname = \"示例\"\n\n\
+         [[site]]\nid = {site}\nname = {{ zh = \"示例\", en = \"Example\" }}\naddress = \"1\"\nbusiness = \"91330482MA2CUJK126\"\ndomains = [\"food\"]\n\n\
+         [[agent]]\nid = {agent}\nsite = {site}\n",
+        site = quoted(site),
+        agent = quoted(agent)
+    );
+    crate::world::write(&folder.join("registry.toml"), &registry)?;
+    let rules = crate::setup::repository().join("config/rules");
+    Ok(format!(
+        "data = \"data\"\nhttp = {}\nregistry = \"registry.toml\"\nrules = {}\n\n[broker]\nlisten = {}\nallow_anonymous = true\n",
+        quoted(http),
+        quoted(rules.display()),
+        quoted(mqtt)
+    ))
 }

@@ -5,6 +5,7 @@ pub mod client; // the API as the console uses it
 pub mod collect; // fills the report
 pub mod config_text; // the configuration of the demo world
 pub mod process; // a child process with a log, an ordered stop and a violent one
+pub mod recording; // a recording played to an agent
 pub mod report; // what the demo says it did, and whether that was the whole chain
 pub mod reviewer; // a person, scripted
 pub mod servers;

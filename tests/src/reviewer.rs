@@ -23,6 +23,8 @@ pub struct Decisions {
     pub confirmed: Vec<String>,
     /// Cases rejected, by id.
     pub rejected: Vec<String>,
+    /// Cases left open, and why they cannot be confirmed; by case.
+    pub left_open: BTreeMap<String, String>,
     /// Decisions the gateway refused, and why; by case.
     pub refused: BTreeMap<String, String>,
 }
@@ -92,6 +94,14 @@ pub async fn round(
         let _taken = client
             .post(&format!("/api/cases/{id}/take"), &json!({}))
             .await;
+        // A real fault that only a model noticed is a reason to go and look, never a finding: it stays open.
+        let blockers = whole.get("blockers").map(items).unwrap_or_default();
+        if let (true, Some(blocker)) = (is_real, blockers.first()) {
+            let why = text(blocker, &["en"]).unwrap_or_default().to_owned();
+            decisions.left_open.insert(id, why);
+            continue;
+        }
+        decisions.left_open.remove(&id);
         let decision = if is_real {
             json!({
                 "decision": "confirm",

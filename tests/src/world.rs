@@ -76,6 +76,7 @@ pub fn free_address(preferred: u16) -> anyhow::Result<SocketAddr> {
 /// Runs a command of ours to its end and returns what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let done = command
+        .env("RUST_BACKTRACE", "0")
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;
     let out = String::from_utf8_lossy(&done.stdout).into_owned();

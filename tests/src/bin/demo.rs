@@ -114,7 +114,7 @@ fn with_a_person(
     );
     println!("  data      {}", world.data.display());
     println!();
-    println!("  Training: time is compressed, one second here is one minute at the sites.");
+    println!("  Training: time is compressed, one second here is two minutes at the sites.");
     println!("  The first signals come within a minute. Ctrl-C stops everything in order.");
     while !stop.load(Ordering::Relaxed) && until.is_none_or(|end| Instant::now() < end) {
         world.check()?;

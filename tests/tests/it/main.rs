@@ -1,3 +1,5 @@
 //! The whole system, one story per file.
 
 mod influx_servers;
+mod outage;
+mod replay;
