@@ -312,7 +312,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Event::Read(Err(error)) => break End::Lost(error),
                 Event::Read(Ok(count)) => {
                     heard_at = Instant::now();
-                    if count < READ_BYTES_MAX / 4 {
+                    // A full read means that more is waiting already.
+                    if count < self.read_bytes.min(READ_BYTES_MAX / 4) {
                         read_at = heard_at + self.shared.limits.linger;
                     }
                     self.adapt(count);
