@@ -3,4 +3,5 @@
 mod detect;
 mod influx;
 mod ingest;
+mod records;
 mod series;

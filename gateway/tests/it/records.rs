@@ -1,0 +1,514 @@
+//! A finding on its way out: delivered in order, at least once, and never again after a refusal.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+    routing::post,
+};
+use contract::Timestamp;
+use gateway::account::{self, Role};
+use gateway::credit::{self, Action, Entry, Status, Step, deliver};
+use gateway::detect::rule::{Severity, Text};
+use gateway::store::{Records, verify_history};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+/// A platform that answers as told, then 201; it keeps the keys it took, in order.
+#[derive(Clone, Default)]
+struct Platform {
+    answers: Arc<Mutex<VecDeque<u16>>>,
+    taken: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+}
+
+async fn receive(
+    State(platform): State<Platform>,
+    headers: HeaderMap,
+    body: String,
+) -> impl IntoResponse {
+    let answer = platform.answers.lock().unwrap().pop_front().unwrap_or(201);
+    if answer < 300 {
+        let key = headers["idempotency-key"].to_str().unwrap().to_owned();
+        let body = serde_json::from_str(&body).unwrap();
+        platform.taken.lock().unwrap().push((key, body));
+    }
+    let status = StatusCode::from_u16(answer).unwrap();
+    (status, [(header::RETRY_AFTER, "0")], "as told")
+}
+
+impl Platform {
+    async fn listen(&self) -> String {
+        let routes = Router::new()
+            .route("/credit-entries", post(receive))
+            .with_state(self.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        format!("http://{address}/")
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.taken
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+}
+
+fn entry(id: &str) -> Entry {
+    let at = Timestamp::now();
+    Entry {
+        id: id.into(),
+        uscc: "914403001922038216".into(),
+        name: "示例".into(),
+        case: "1".into(),
+        evidence: "e".into(),
+        title: Text::default(),
+        severity: Severity::II,
+        occurred_at: at,
+        recorded_at: at,
+        valid_to: at.plus_millis(1_000_000_000),
+        timeline: vec![Step {
+            status: Status::Notified,
+            at,
+            by: "li".into(),
+            reason: "seen".into(),
+        }],
+    }
+}
+
+struct World {
+    _folder: tempfile::TempDir,
+    records: Records,
+    platform: Platform,
+    url: String,
+    client: reqwest::Client,
+}
+
+async fn world(answers: &[u16]) -> World {
+    // An error means that a provider is installed already.
+    let _before = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let records = Records::open(&folder.path().join("records.db")).unwrap();
+    let platform = Platform::default();
+    platform.answers.lock().unwrap().extend(answers);
+    let url = platform.listen().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    World {
+        _folder: folder,
+        records,
+        platform,
+        url,
+        client,
+    }
+}
+
+impl World {
+    fn confirm(&self, id: &str) {
+        let entry = entry(id);
+        self.records
+            .write("confirm", |tx| {
+                credit::insert(tx, &entry, "li", entry.recorded_at)
+            })
+            .unwrap();
+    }
+
+    fn act(&self, id: &str, action: Action) {
+        credit::act(&self.records, id, action, "li", "r", Timestamp::now())
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+
+    async fn step(&self) -> usize {
+        deliver::step(&self.records, &self.url, &self.client)
+            .await
+            .unwrap()
+    }
+
+    fn outcomes(&self, id: &str) -> Vec<String> {
+        let attempts = deliver::attempts(&self.records, id).unwrap();
+        attempts.into_iter().map(|a| a.outcome).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_entry_reaches_the_platform_after_it_was_down_and_every_attempt_is_kept() {
+    let world = world(&[503, 500]).await;
+    world.confirm("a");
+    assert_eq!(
+        (world.step().await, world.step().await, world.step().await),
+        (0, 0, 1)
+    );
+    assert_eq!(
+        world.step().await,
+        0,
+        "what was delivered is not sent again"
+    );
+    assert_eq!(world.outcomes("a"), ["failed", "failed", "delivered"]);
+    assert_eq!(world.platform.keys(), ["a-1"]);
+}
+
+#[tokio::test]
+async fn versions_of_one_entry_arrive_in_order_and_do_not_hold_up_others() {
+    let world = world(&[503, 201]).await;
+    world.confirm("a");
+    world.act("a", Action::Withdraw);
+    world.confirm("b");
+    // The first version of a fails, so its withdrawal must wait; b goes.
+    assert_eq!(world.step().await, 1);
+    assert_eq!(world.platform.keys(), ["b-1"]);
+    assert_eq!((world.step().await, world.step().await), (1, 1));
+    assert_eq!(world.platform.keys(), ["b-1", "a-1", "a-2"]);
+    let withdrawn = world.platform.taken.lock().unwrap()[2].1.clone();
+    assert_eq!(
+        (&withdrawn["op"], &withdrawn["status"]),
+        (&"d".into(), &"withdrawn".into())
+    );
+    assert_eq!(verify_history(&world.records).unwrap(), Ok(3));
+}
+
+#[tokio::test]
+async fn what_the_platform_refuses_is_kept_with_its_words_and_not_sent_again() {
+    let world = world(&[409]).await;
+    world.confirm("a");
+    assert_eq!((world.step().await, world.step().await), (0, 0));
+    let attempts = deliver::attempts(&world.records, "a").unwrap();
+    assert_eq!(attempts.len(), 1);
+    assert!(attempts[0].outcome == "refused" && attempts[0].answer.contains("as told"));
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_nobody_listens() {
+    let world = world(&[]).await;
+    world.confirm("a");
+    let nobody = "http://127.0.0.1:1";
+    assert_eq!(
+        deliver::step(&world.records, nobody, &world.client)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(world.outcomes("a"), ["failed"]);
+    // It comes again after a second or so.
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while world.step().await == 0 {
+        assert!(std::time::Instant::now() < limit, "it was not sent again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(world.platform.keys(), ["a-1"]);
+}
+
+/// A gateway with the example registry and rules, and three people.
+struct Gateway {
+    running: gateway::app::Running,
+    signals: gateway::detect::Signals,
+    folder: tempfile::TempDir,
+    http: reqwest::Client,
+    base: String,
+    cookies: std::collections::HashMap<&'static str, String>,
+}
+
+impl Gateway {
+    async fn start(platform: &str) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let text = format!(
+            "data = {data:?}\nhttp = \"127.0.0.1:0\"\nregistry = {:?}\nrules = {:?}\n\
+             [broker]\nlisten = \"127.0.0.1:0\"\nallow_anonymous = true\n[credit]\nplatform = {platform:?}\n",
+            config.join("registry.toml"),
+            config.join("rules"),
+        );
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut problems = contract::problems::Problems::new();
+        let config =
+            gateway::config::load(&file, &mut problems).expect("the configuration is read");
+        assert!(problems.is_empty(), "{problems}");
+        let records = Records::open(&data.join("records.db")).unwrap();
+        let mut passwords = Vec::new();
+        for (name, role) in [("chen", Role::Inspector), ("li", Role::Reviewer)] {
+            passwords.push((name, account::add(&records, name, role).unwrap()));
+        }
+        let running = gateway::app::start(config).await.unwrap();
+        let base = format!("http://{}", running.http);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut cookies = std::collections::HashMap::new();
+        for (name, password) in passwords {
+            let body = serde_json::json!({ "user": name, "password": password });
+            let response = http
+                .post(format!("{base}/api/session"))
+                .json(&body)
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(response.status(), 200);
+            let cookie = response.headers()["set-cookie"].to_str().unwrap();
+            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"));
+            cookies.insert(name, cookie.split(';').next().unwrap().to_owned());
+        }
+        let signals = gateway::detect::Signals::open(&data.join("detect.db")).unwrap();
+        Gateway {
+            running,
+            signals,
+            folder,
+            http,
+            base,
+            cookies,
+        }
+    }
+
+    async fn send(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: serde_json::Value,
+    ) -> reqwest::Response {
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.base));
+        if let Some(cookie) = self.cookies.get(who) {
+            request = request.header("cookie", cookie);
+        }
+        if method == "POST" {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> serde_json::Value {
+        let response = self.send("li", "GET", path, serde_json::Value::Null).await;
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// The answer's status, and its words.
+    async fn post(&self, who: &str, path: &str, body: serde_json::Value) -> (u16, String) {
+        let response = self.send(who, "POST", path, body).await;
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Waits until `path` answers something that `is_there` accepts.
+    async fn wait(
+        &self,
+        path: &str,
+        is_there: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let answer = self.get(path).await;
+            if is_there(&answer) {
+                return answer;
+            }
+            assert!(
+                std::time::Instant::now() < limit,
+                "{path} still answers {answer}"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    fn raise(&self, device: &str, minutes_ago: i64) {
+        let mut problems = contract::problems::Problems::new();
+        let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/rules");
+        let rules = gateway::detect::rule::load(&rules, &mut problems);
+        let rule = rules.iter().find(|r| r.point == "temperature").unwrap();
+        let opened_at = Timestamp::now().plus_millis(-minutes_ago * 60_000);
+        let signal = gateway::detect::Signal {
+            id: format!("{device}{minutes_ago}"),
+            source: gateway::detect::Source::Rule {
+                id: rule.id.clone(),
+                version: rule.version,
+            },
+            site: contract::SiteId::new("restaurant").unwrap(),
+            device: contract::DeviceId::new(device).unwrap(),
+            point: contract::PointName::new("temperature").unwrap(),
+            severity: Severity::III,
+            opened_at,
+            last_at: opened_at.plus_millis(30_000),
+            closed_at: Some(opened_at.plus_millis(30_000)),
+            measured: 12.5,
+            peak: 13.0,
+            limit: Some(8.0),
+            unit: "℃".into(),
+            journal_seq: 1,
+        };
+        self.signals.apply(&[signal]).unwrap();
+    }
+}
+
+fn decision(which: &str, reason: &str, all: bool) -> serde_json::Value {
+    serde_json::json!({ "decision": which, "reason": reason,
+        "checks": { "true": true, "complete": true, "clear": true, "accurate": all } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_becomes_a_finding_only_by_a_reviewer_and_then_reaches_record_platform_and_plan() {
+    let platform = Platform::default();
+    let gateway = Gateway::start(&platform.listen().await).await;
+    gateway.raise("cold-room", 20);
+    let cases = gateway
+        .wait("/api/cases?state=open", |c| {
+            !c.as_array().unwrap().is_empty()
+        })
+        .await;
+    let id = cases[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/cases/{id}/decision");
+    let refused = [
+        ("nobody", decision("confirm", "so", true), 401),
+        ("chen", decision("confirm", "so", true), 403),
+        ("li", decision("confirm", "so", false), 400),
+        ("li", decision("reject", " ", true), 400),
+    ];
+    for (who, body, status) in refused {
+        let (answered, words) = gateway.post(who, &path, body.clone()).await;
+        assert!(
+            answered == status && words.contains("error"),
+            "{who} {body}: {answered} {words}"
+        );
+    }
+    assert!(
+        platform.keys().is_empty(),
+        "nothing leaves before a person decided"
+    );
+    assert_eq!(
+        gateway
+            .post(
+                "chen",
+                &format!("/api/cases/{id}/take"),
+                serde_json::json!({})
+            )
+            .await
+            .0,
+        200
+    );
+    let (status, words) = gateway
+        .post("li", &path, decision("confirm", "went there", true))
+        .await;
+    assert_eq!(status, 200, "{words}");
+    assert_eq!(
+        gateway
+            .post("li", &path, decision("reject", "no", true))
+            .await
+            .0,
+        409
+    );
+
+    let case = gateway.get(&format!("/api/cases/{id}")).await;
+    assert_eq!(case["state"], "confirmed");
+    let evidence = case["evidence"]["id"].as_str().unwrap();
+    let bundle = gateway
+        .send(
+            "li",
+            "GET",
+            &format!("/api/evidence/{evidence}/bundle"),
+            serde_json::Value::Null,
+        )
+        .await;
+    let bundle = bundle.bytes().await.unwrap();
+    let verified = gateway::evidence::verify(&bundle, None).unwrap();
+    assert_eq!(
+        (
+            verified.manifest.case.as_str(),
+            verified.manifest.site.as_str()
+        ),
+        (&*id, "restaurant")
+    );
+
+    let uscc = case["business"]["uscc"].as_str().unwrap();
+    let credit = format!("/api/businesses/{uscc}/credit");
+    let delivered =
+        |page: &serde_json::Value| page["entries"][0]["deliveries"][0]["outcome"] == "delivered";
+    let page = gateway.wait(&credit, delivered).await;
+    assert_ne!(page["grade"], "A", "a finding raises the class");
+    assert_eq!(platform.keys().len(), 1);
+    let plan = gateway.get("/api/inspection/plan").await;
+    assert_eq!(
+        plan["visits"][0]["site"], "restaurant",
+        "the site with a finding comes first"
+    );
+
+    let entry = page["entries"][0]["id"].as_str().unwrap();
+    let because = serde_json::json!({ "reason": "the probe was in ice" });
+    let act = |action: &str| format!("/api/credit/{entry}/{action}");
+    assert_eq!(
+        gateway
+            .post("chen", &act("withdraw"), because.clone())
+            .await
+            .0,
+        403
+    );
+    assert_eq!(
+        gateway
+            .post("chen", &act("objection"), because.clone())
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        gateway
+            .post("li", &act("withdraw"), because.clone())
+            .await
+            .0,
+        200
+    );
+    assert_eq!(gateway.post("li", &act("repair"), because).await.0, 409);
+    assert_eq!(
+        gateway.get(&credit).await["grade"],
+        "A",
+        "a withdrawal takes the class back"
+    );
+    gateway.wait(&credit, |_| platform.keys().len() == 3).await;
+    let records = Records::open(&gateway.folder.path().join("data/records.db")).unwrap();
+    assert!(matches!(verify_history(&records).unwrap(), Ok(rows) if rows >= 5));
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sees_anything_without_signing_in() {
+    let gateway = Gateway::start("http://127.0.0.1:1").await;
+    let described: serde_json::Value = serde_json::from_str(&gateway::api::openapi()).unwrap();
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            if path == "/api/session" {
+                continue;
+            }
+            let path = path.replace("{action}", "withdraw").replace(['{', '}'], "");
+            let path = if path == "/api/series" {
+                format!("{path}?site=s&device=d&point=p&from=0&to=1")
+            } else {
+                path
+            };
+            let method = method.to_uppercase();
+            let answer = gateway
+                .send("nobody", &method, &path, serde_json::json!({}))
+                .await;
+            assert_eq!(answer.status(), 401, "{method} {path}");
+        }
+    }
+    assert_eq!(
+        gateway
+            .send("nobody", "GET", "/api/events", serde_json::Value::Null)
+            .await
+            .status(),
+        401
+    );
+    let home = gateway
+        .send("nobody", "GET", "/", serde_json::Value::Null)
+        .await;
+    assert!(
+        home.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .contains("default-src 'self'")
+    );
+    gateway.running.stop().await;
+}
