@@ -69,7 +69,11 @@ export function number(value: number): string {
 /** A number and its unit, never one without the other. */
 export function quantity(value: number | null | undefined, unit: string | null | undefined, t: Translate): string {
   if (value == null || !Number.isFinite(value)) return "—";
-  return `${number(value)} ${unit && unit !== "1" ? unit : t("unit.none")}`;
+  return `${number(value)} ${unitWord(unit, t)}`;
+}
+/** A unit, or the word that there is none or that the sender gave none. */
+export function unitWord(unit: string | null | undefined, t: Translate): string {
+  return !unit ? t("unit.unknown") : unit === "1" ? t("unit.none") : unit;
 }
 
 const SIGNS: Record<string, string> = { le: "≤", ge: "≥", lt: "<", gt: ">", "<=": "≤", ">=": "≥", above: "≤", below: "≥" };

@@ -39,7 +39,8 @@ test("spans are said in two units at most", () => {
 test("no number without a unit", () => {
   assert.equal(quantity(-18.66, "℃", tz), "−18.66 ℃");
   assert.equal(quantity(0.0126, "mg/m³", te), "0.013 mg/m³");
-  assert.equal(quantity(7, "", tz), "7 无量纲");
+  assert.equal(quantity(7, "", tz), "7 单位未说明");
+  assert.equal(quantity(7, "1", tz), "7 无量纲");
   assert.equal(quantity(null, "℃", tz), "—");
   assert.equal(quantity(Number.NaN, "℃", tz), "—");
   assert.equal(number(1234.56), "1235");

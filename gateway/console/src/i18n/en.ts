@@ -56,6 +56,7 @@ export const en: Record<Key, string> = {
   "dur.d": "{n} d",
   "dur.dh": "{d} d {h} h",
   "unit.none": "no unit",
+  "unit.unknown": "unit not given",
   "overview.title": "What to look at today",
   "overview.sub": "Worst first, one line per thing.",
   "overview.drill": "Training: time in the rules runs {n} times faster; signals here are for practice only.",

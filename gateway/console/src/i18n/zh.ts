@@ -54,6 +54,7 @@ export const zh = {
   "dur.d": "{n} 天",
   "dur.dh": "{d} 天 {h} 小时",
   "unit.none": "无量纲",
+  "unit.unknown": "单位未说明",
   "overview.title": "今天要看什么",
   "overview.sub": "最重的排在最前，一事一行。",
   "overview.drill": "演练：规则中的时间加快到 {n} 倍，这里的信号只用于训练。",

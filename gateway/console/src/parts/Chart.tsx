@@ -5,7 +5,7 @@ import { LineChart, type LineSeriesOption } from "echarts/charts";
 import { DataZoomComponent, GridComponent, MarkAreaComponent, MarkLineComponent, TooltipComponent, type GridComponentOption, type TooltipComponentOption } from "echarts/components";
 import { CanvasRenderer } from "echarts/renderers";
 import { useI18n, type Key, type Translate } from "../i18n/index.tsx";
-import { duration, limit as limitText, number, quantity, tick, time } from "../format.ts";
+import { duration, limit as limitText, number, quantity, tick, time, unitWord } from "../format.ts";
 import { holes } from "./holes.ts";
 import { gatewayNow } from "../live.ts";
 import type { Limit, Series, SignalLine } from "../api/model.ts";
@@ -142,7 +142,7 @@ export default function Chart(given: ChartProps) {
   useEffect(() => { chart.current?.setOption(option(props, t), { replaceMerge: ["series"] }); });
   return (
     <figure className="chart">
-      <h3>{props.label} <span className="unit">{props.series.unit && props.series.unit !== "1" ? props.series.unit : t("unit.none")}</span></h3>
+      <h3>{props.label} <span className="unit">{unitWord(props.series.unit, t)}</span></h3>
       <div ref={place} style={{ height: props.height ?? 240 }} role="img" aria-label={props.label} data-chart />
       <figcaption><Words series={props.series} /></figcaption>
     </figure>

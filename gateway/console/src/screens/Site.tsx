@@ -1,7 +1,7 @@
 // A site: every point with its curve, every instrument with what it may be used for, every signal.
 import { useState } from "react";
 import { Segmented } from "antd";
-import { useI18n, type Key } from "../i18n/index.tsx";
+import { useI18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
 import { limit, quantity } from "../format.ts";
@@ -21,8 +21,9 @@ export default function Site({ id }: { id: string }) {
 function Body({ page }: { page: SitePage }) {
   const { t, tx, lang } = useI18n();
   const { query } = useRoute();
-  const span = SPANS.find(([name]) => name === query.get("w")) ?? SPANS[1]!;
+  const span = SPANS.find(([name]) => name === query.get("w")) ?? SPANS[0]!;
   const { site } = page;
+  const named = pointNames(page, tx);
   return (
     <>
       <div className="head">
@@ -32,24 +33,34 @@ function Body({ page }: { page: SitePage }) {
         </div>
         <p className="headside"><span className="muted">{t("overview.lastReading")}</span> <Age at={site.last_reading_at} /><span className="dot"> · </span><a href={`${href("cases")}?site=${encodeURIComponent(site.id)}`}>{t("site.cases")}</a></p>
       </div>
-      <Points points={page.points} />
+      <Points points={page.points} named={named} />
       {page.points.length > 0 && (
         <section>
           <div className="sectionhead"><h2>{t("what.series")}</h2>
             <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
           </div>
           <div className="charts">
-            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={tx(p.label)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
+            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
           </div>
         </section>
       )}
-      <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} /></section>
+      <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} named={(s) => named({ device: s.device, label: s.point_label })} /></section>
       {page.devices.length > 0 && <section><h2>{t("site.devices")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>}
     </>
   );
 }
 
-function Points({ points }: { points: PointLine[] }) {
+type Named = (point: { device: string; label: Text }) => string;
+/** A point's name with its device's, since a site has several temperatures. */
+function pointNames(page: SitePage, tx: (text: Text) => string): Named {
+  const devices = new Map(page.devices.map((d) => [d.id, tx(d.name)]));
+  return ({ device, label }) => {
+    const [of, what] = [devices.get(device), tx(label)];
+    return of && !what.startsWith(of) ? `${of} · ${what}` : what;
+  };
+}
+
+function Points({ points, named }: { points: PointLine[]; named: Named }) {
   const { t, tx } = useI18n();
   if (points.length === 0) return <section><h2>{t("site.points")}</h2><Nothing>{t("site.noPoints")}</Nothing></section>;
   return (
@@ -60,7 +71,7 @@ function Points({ points }: { points: PointLine[] }) {
         <tbody>
           {points.map((p) => (
             <tr key={`${p.device}/${p.name}`}>
-              <td>{tx(p.label)}</td>
+              <td>{named(p)}</td>
               <td className="right num value">{quantity(p.value, p.unit, t)}</td>
               <td><Quality of={p.quality} /></td>
               <td><Age at={p.at} /></td>
@@ -73,7 +84,7 @@ function Points({ points }: { points: PointLine[] }) {
   );
 }
 
-export function Signals({ signals }: { signals: SignalLine[] }) {
+export function Signals({ signals, named }: { signals: SignalLine[]; named?: (signal: SignalLine) => string }) {
   const { t, tx } = useI18n();
   const [all, setAll] = useState(false);
   if (signals.length === 0) return <Nothing>{t("site.noSignals")}</Nothing>;
@@ -85,7 +96,7 @@ export function Signals({ signals }: { signals: SignalLine[] }) {
           const line = (
             <>
               <span className="tag"><SeverityTag of={s.severity} /></span>
-              <span className="what"><strong>{tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
+              <span className="what"><strong>{named ? named(s) : tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
               <span className="facts"><Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} /><span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
               <span className="side"><span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
             </>
