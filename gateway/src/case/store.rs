@@ -4,7 +4,7 @@ use super::{Case, State, Verdict, decide};
 use crate::{
     credit::{self, Entry},
     detect::{Signal, Signals, store::SignalError},
-    store::{self, Records, RecordsError, get, put, remember},
+    store::{Records, RecordsError, get, put, remember},
 };
 use contract::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -192,9 +192,4 @@ pub fn one(records: &Records, id: &str) -> Result<Option<Case>, RecordsError> {
 /// All cases, the newest first.
 pub fn all(records: &Records) -> Result<Vec<Case>, RecordsError> {
     records.list(KIND, None)
-}
-
-/// A digest of a decision, for the sealed bundle.
-pub fn digest(verdict: &Verdict) -> String {
-    store::sha256(&serde_json::to_vec(verdict).expect("a verdict is always JSON"))
 }
