@@ -7,6 +7,7 @@ use crate::{
 };
 use ort::{environment::Environment, session::Session, value::TensorRef};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Windows that go into one run.
 pub const BATCH: usize = 256;
@@ -183,18 +184,25 @@ impl Engine {
     }
 }
 
-/// One environment for the process, opened at most once with a library that works.
+/// The process's one environment: opened with the first library that works, and never twice, however many
+/// engines start at once.
 fn environment(runtime: &RuntimePath) -> Result<Environment, String> {
+    static OPENED: Mutex<Option<Environment>> = Mutex::new(None);
     let path = runtime.find()?;
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = &*opened {
+        return Ok(environment.clone());
+    }
     let name = path.display().to_string();
-    ort::init_from(&path)
+    let environment = ort::init_from(&path)
         .map_err(|e| {
             format!(
                 "the library {name} cannot be opened: {e}; run models/setup to fetch a good one"
             )
         })?
         .build()
-        .map_err(|e| format!("ONNX Runtime in {name} cannot start: {e}"))
+        .map_err(|e| format!("ONNX Runtime in {name} cannot start: {e}"))?;
+    Ok(opened.insert(environment).clone())
 }
 
 fn session(environment: &Environment, bytes: &[u8]) -> Result<Session, ort::Error> {

@@ -148,3 +148,13 @@ fn a_damaged_snapshot_is_refused() {
     assert!(SeriesState::from_bytes(&[9]).is_err());
     assert!(SeriesState::from_bytes(&[]).is_err());
 }
+
+#[test]
+fn engines_that_start_at_once_share_the_one_environment() {
+    let opened: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..8).map(|_| scope.spawn(engine)).collect();
+        started.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let first = opened[0].is_some();
+    assert!(opened.iter().all(|engine| engine.is_some() == first));
+}
