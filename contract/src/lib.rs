@@ -1,9 +1,10 @@
-//! The words both ends must agree on. Read these in this order.
+//! The words both ends must agree on. Read `reading`, `quality`, `id`, `time`, then what goes over the wire: `topic`,
+//! `payload`, `receipt`.
 //!
 //! Pure data and encodings: no tokio, no I/O, no clock. The edge agent and the gateway depend on this
 //! crate; it depends on neither.
 
-pub mod evidence;
+pub mod evidence; // the manifest of a sealed bundle
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
 pub mod problems; // all that is wrong with a configuration, in one run
@@ -12,7 +13,7 @@ pub mod reading; // value or absence, quality, time
 pub mod receipt; // "journaled through N"
 pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
-pub mod uscc; // unified social credit code // the manifest of a sealed bundle
+pub mod uscc; // unified social credit code
 
 pub use id::{AgentId, DeviceId, IdError, PointName, SiteId};
 pub use quality::{Absence, Doubt, Quality};
