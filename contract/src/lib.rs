@@ -1,7 +1,7 @@
 //! The words both ends must agree on. Read `reading`, `quality`, `id`, `time`, then what goes over the wire: `topic`,
 //! `payload`, `receipt`.
 //!
-//! Pure data and encodings: no tokio, no I/O, no clock. The edge agent and the gateway depend on this
+//! Pure data and encodings: no tokio, no I/O, no clock but `Timestamp::now`. The edge agent and the gateway depend on this
 //! crate; it depends on neither.
 
 pub mod evidence; // the manifest of a sealed bundle

@@ -2,7 +2,7 @@
 //!
 //! Promise: a QoS 1 message is acknowledged to the broker only after the journal's fsync; receipts and rebirth
 //! requests go out through the same broker; a lost connection is made again with growing pauses, and after
-//! several failures with a new client (an old one may be stuck for good, see docs/parts/ingest.md).
+//! several failures with a new client (an old one may be stuck for good after a lost session).
 //! Not promised: anything about QoS 0 messages the broker drops; numbered records repair that themselves.
 
 use super::hub::Ingest;
