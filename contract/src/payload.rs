@@ -92,8 +92,8 @@ fn payload(at: Timestamp, seq: Option<u8>, metrics: Vec<Wire>) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// NBIRTH. Its `seq` is 0 by the standard.
-pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str) -> Vec<u8> {
+/// NBIRTH. Its `seq` is 0 by the standard; `first` is the oldest record number still held.
+pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8> {
     let mut sequence = Wire::new();
     sequence
         .set_name(receipt::SEQUENCE.to_owned())
@@ -115,6 +115,11 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str) -> Vec<u8> {
             receipt::STREAM,
             DataType::String,
             metric::Value::StringValue(stream.to_owned()),
+        ),
+        named(
+            receipt::FIRST,
+            DataType::UInt64,
+            metric::Value::LongValue(first),
         ),
         sequence,
     ];
@@ -453,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_node_birth_names_the_stream_and_the_death_that_belongs_to_it() {
-        let birth = decode(&node_birth(AT, 9, "stream-1")).unwrap();
+        let birth = decode(&node_birth(AT, 9, "stream-1", 7)).unwrap();
         let find = |message: &Message, name: &str| {
             let metric = message
                 .metrics
@@ -467,6 +472,7 @@ mod tests {
             find(&birth, receipt::STREAM),
             Scalar::Text("stream-1".into())
         );
+        assert_eq!(find(&birth, receipt::FIRST), Scalar::Unsigned(7));
         let death = decode(&node_death(AT, 9)).unwrap();
         assert_eq!(
             (find(&death, receipt::BDSEQ), death.seq),

@@ -10,6 +10,9 @@ pub const SEQUENCE: &str = "OneDoor/Sequence";
 pub const SEQUENCE_ALIAS: u64 = 0;
 /// Name of the String metric in NBIRTH (and in the receipt) that identifies the buffer.
 pub const STREAM: &str = "OneDoor/Stream";
+/// Name of the UInt64 metric in NBIRTH with the oldest record number the agent still holds: everything before it
+/// has a receipt, be it from a gateway whose journal is gone. Optional.
+pub const FIRST: &str = "OneDoor/First";
 /// Name of the UInt64 metric in the receipt: every record up to and including this one is journaled.
 pub const THROUGH: &str = "OneDoor/Through";
 /// Name of the Boolean metric that asks an edge node for a new birth (Sparkplug B 3.0, 6.4.19).

@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+/// A device that is asked more often than this may take longer to answer than it has until its next poll; polls
+/// that come meanwhile are skipped and counted.
+const TIMEOUT_OF_FAST_POLLS: Duration = Duration::from_secs(1);
+
 /// What the agent was told to do.
 #[derive(Debug)]
 pub struct Config {
@@ -235,13 +239,16 @@ fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<D
         );
     }
     let unit_id = part.integer_or("unit_id", 1, 0, 255, problems);
-    let limits = (Duration::from_millis(5), Duration::from_secs(86_400));
+    let limits = (Duration::from_millis(2), Duration::from_secs(86_400));
     let every = part.duration("every", None, limits, problems);
     let timeout = part.duration("timeout", Some(Duration::from_secs(1)), limits, problems);
     if let (Some(every), Some(timeout)) = (every, timeout)
         && timeout >= every
+        && timeout > TIMEOUT_OF_FAST_POLLS
     {
-        let what = format!("{timeout:?} is not shorter than every = {every:?}");
+        let what = format!(
+            "{timeout:?} is not shorter than every = {every:?}, nor within {TIMEOUT_OF_FAST_POLLS:?}"
+        );
         problems.add(
             part.place("timeout"),
             what,

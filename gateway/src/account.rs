@@ -53,8 +53,8 @@ fn random(bytes: usize) -> Vec<u8> {
     buffer
 }
 
-/// Adds a user, or gives a known one a new password and role; returns the password, which is kept nowhere.
-pub fn add(records: &Records, name: &str, role: Role) -> Result<String, RecordsError> {
+/// A new password, and the argon2id hash that may be kept of it.
+pub fn password() -> (String, String) {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
     let password: String = random(16)
         .iter()
@@ -65,6 +65,12 @@ pub fn add(records: &Records, name: &str, role: Role) -> Result<String, RecordsE
         .hash_password(password.as_bytes(), &salt)
         .expect("default parameters are valid")
         .to_string();
+    (password, hash)
+}
+
+/// Adds a user, or gives a known one a new password and role; returns the password, which is kept nowhere.
+pub fn add(records: &Records, name: &str, role: Role) -> Result<String, RecordsError> {
+    let (password, hash) = password();
     let role = serde_json::to_value(role)
         .ok()
         .and_then(|v| v.as_str().map(str::to_owned))

@@ -10,7 +10,7 @@ use crate::{
     credit::deliver,
     detect::{self, Signals},
     evidence::Vault,
-    ingest::{Ingest, dictionary::Dictionary},
+    ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
     series,
     store::Records,
@@ -20,7 +20,10 @@ use journal::{Journal, Options};
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -34,6 +37,8 @@ const GATHER_EVERY: Duration = Duration::from_millis(200);
 const DELIVER_EVERY: Duration = Duration::from_secs(1);
 const TICK_EVERY: Duration = Duration::from_secs(1);
 const TRIM_EVERY: Duration = Duration::from_secs(60);
+/// Alarms that wait for the external broker; more are not published there.
+const COMMANDS_MAX: usize = 1_000;
 const GRACE: Duration = Duration::from_secs(4);
 /// Blocks kept behind the slowest follower, so that recent history can be read again.
 const KEEP_BLOCKS: u64 = 10_000;
@@ -48,6 +53,7 @@ pub struct Running {
     pub mqtt_tls: Option<SocketAddr>,
     journal: Journal,
     broker: broker::Running,
+    external: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     series: series::Running,
     rules: detect::task::Running,
     model: Option<detect::onnx::Running>,
@@ -88,7 +94,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             agent.id.to_string(),
             broker::Client {
                 role,
-                password_hash: None,
+                password_hash: agent.password_hash.clone(),
             },
         )
     });
@@ -100,6 +106,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("cannot start the series")?;
 
     let (alarm, alarms) = mpsc::unbounded_channel();
+    let (outward, commands) = mpsc::channel(COMMANDS_MAX);
     let setup = detect::task::Setup {
         rules: config.rules.clone(),
         facts: config.registry.facts(),
@@ -131,6 +138,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("cannot start scoring")?;
     }
 
+    let mut followers = vec![rules.saved_handle()];
+    followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
     let registry = Arc::new(config.registry);
@@ -164,7 +173,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
-            tokio::spawn(publish_alarms(alarms, broker.broker())),
+            tokio::spawn(publish_alarms(
+                alarms,
+                broker.broker(),
+                config.external.is_some().then_some(outward),
+            )),
         ),
         (
             "cases",
@@ -180,12 +193,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             "trim",
             tokio::spawn(trim(
                 journal.clone(),
-                series.series.clone(),
-                rules.saved_handle(),
+                series.cursors(),
+                followers,
                 stopping.clone(),
             )),
         ),
     ];
+    let (stop_external, external_stopping) = watch::channel(false);
+    let external = config.external.map(|external| {
+        let run = ingest::external::run(external, ingest.clone(), commands, external_stopping);
+        (stop_external, tokio::spawn(run))
+    });
     if let Some(platform) = config.platform {
         tasks.push((
             "outbox",
@@ -198,6 +216,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         mqtt_tls: broker.local_addr_tls(),
         journal,
         broker,
+        external,
         series,
         rules,
         model,
@@ -209,6 +228,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 impl Running {
     /// Stops in order, within the grace of each part.
     pub async fn stop(self) {
+        if let Some((stop, task)) = self.external {
+            stop.send_replace(true);
+            within("external broker", task).await;
+        }
         within("broker", self.broker.stop()).await;
         let (rules, model) = (self.rules, self.model);
         let followers = tokio::task::spawn_blocking(move || {
@@ -252,15 +275,23 @@ async fn tick(ingest: Ingest, stopping: watch::Receiver<bool>) {
     }
 }
 
-/// Tells subscribers of `alarm/SITE/DEVICE/POINT`.
+/// Tells subscribers of `alarm/SITE/DEVICE/POINT`, at our broker and at the external one.
 async fn publish_alarms(
     mut alarms: mpsc::UnboundedReceiver<detect::Signal>,
     broker: broker::Broker,
+    outward: Option<mpsc::Sender<ingest::Command>>,
 ) {
     while let Some(signal) = alarms.recv().await {
         let topic = format!("alarm/{}/{}/{}", signal.site, signal.device, signal.point);
-        let body = serde_json::to_vec(&signal).expect("a signal is always JSON");
-        if !broker.publish(&topic, body) {
+        let payload = serde_json::to_vec(&signal).expect("a signal is always JSON");
+        let is_out = outward.as_ref().is_none_or(|outward| {
+            let command = ingest::Command {
+                topic: topic.clone(),
+                payload: payload.clone(),
+            };
+            outward.try_send(command).is_ok()
+        });
+        if !broker.publish(&topic, payload) || !is_out {
             tracing::warn!(
                 topic,
                 "an alarm was not published; the signal itself is kept"
@@ -356,20 +387,14 @@ async fn deliver_due(
 /// Deletes journal blocks that every follower has written down, but for the latest.
 async fn trim(
     journal: Journal,
-    series: series::Series,
-    detected: Arc<AtomicU64>,
+    cursors: Vec<&'static str>,
+    followers: Vec<Arc<AtomicU64>>,
     stopping: watch::Receiver<bool>,
 ) {
     repeat(TRIM_EVERY, stopping, || {
-        let (journal, detected) = (journal.clone(), detected.clone());
-        let series_at = match &series {
-            series::Series::Embedded(_) => {
-                journal.cursor(series::embedded::CURSOR).map_or(0, |s| s.0)
-            }
-            _ => 0,
-        };
+        let slowest = slowest(&journal, &cursors, &followers);
+        let journal = journal.clone();
         async move {
-            let slowest = series_at.min(detected.load(std::sync::atomic::Ordering::Acquire));
             let through = slowest.saturating_sub(KEEP_BLOCKS);
             if through > 0
                 && let Err(error) = journal.trim(journal::Seq(through)).await
@@ -383,4 +408,42 @@ async fn trim(
         }
     })
     .await;
+}
+
+/// The last block that no follower needs any more; 0 where a cursor cannot be read.
+fn slowest(journal: &Journal, cursors: &[&str], followers: &[Arc<AtomicU64>]) -> u64 {
+    let stored = cursors
+        .iter()
+        .map(|name| journal.cursor(name).map_or(0, |seq| seq.0));
+    let saved = followers.iter().map(|at| at.load(Ordering::Acquire));
+    stored.chain(saved).min().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_journal_is_kept_for_the_slowest_follower() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("j.db"), Options::small()).unwrap();
+        for at_ms in 1..=5 {
+            let body = vec![1];
+            let staged = journal::Staged {
+                at_ms,
+                count: 0,
+                body,
+                notes: Vec::new(),
+            };
+            journal.append(staged).await.unwrap();
+        }
+        journal.set_cursor("series", journal::Seq(5)).await.unwrap();
+        let handles = [Arc::new(AtomicU64::new(4)), Arc::new(AtomicU64::new(3))];
+        assert_eq!(slowest(&journal, &["series"], &handles), 3);
+        // InfluxDB has taken nothing yet: nothing goes.
+        assert_eq!(slowest(&journal, &["series", "influx"], &handles), 0);
+        journal.set_cursor("influx", journal::Seq(2)).await.unwrap();
+        assert_eq!(slowest(&journal, &["series", "influx"], &handles), 2);
+        journal.close().await;
+    }
 }

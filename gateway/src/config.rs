@@ -80,6 +80,8 @@ pub struct Config {
     pub broker: broker::Config,
     /// Ingest's part.
     pub ingest: ingest::hub::Resolved,
+    /// The broker that is not ours, if there is one.
+    pub external: Option<ingest::external::Resolved>,
     /// The series' part.
     pub series: series::Plan,
     /// URL of the credit platform; entries wait in the outbox without one.
@@ -144,7 +146,15 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
         );
     }
     let data = at(file.data);
+    let external = file.ingest.external.clone();
     let mut broker = file.broker;
+    if broker.listen.is_none() && broker.listen_tls.is_none() && external.is_none() {
+        problems.add(
+            "broker",
+            "readings have no way in: there is no listener and no external broker",
+            "set listen_tls (or listen on the loopback), or [ingest.external]",
+        );
+    }
     match &mut broker.tls {
         Some(tls) => {
             for path in [&mut tls.certificate, &mut tls.key, &mut tls.client_ca] {
@@ -190,6 +200,7 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
         time_scale: file.time_scale,
         broker: broker.resolve(problems),
         ingest: file.ingest.resolve(problems),
+        external: external.map(|external| external.resolve(folder, problems)),
         series: file.series.resolve(&data, problems),
         platform: file.credit.platform,
         model,

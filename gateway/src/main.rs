@@ -23,6 +23,8 @@ enum Command {
     /// Users.
     #[command(subcommand)]
     User(UserCommand),
+    /// Prints a new password for an agent that has no certificate, and the line for its [[agent]] in the registry.
+    AgentPassword,
     /// Certificates.
     #[command(subcommand)]
     Ca(CaCommand),
@@ -85,7 +87,7 @@ fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("ONEDOOR_LOG")
-                .unwrap_or_else(|_| "info".into()),
+                .unwrap_or_else(|_| "info,rumqttd=warn".into()),
         )
         .with_writer(std::io::stderr)
         .init();
@@ -111,6 +113,11 @@ fn main() -> anyhow::Result<()> {
             std::fs::create_dir_all(&config.data).context("cannot create the data folder")?;
             let records = Records::open(&config.data.join("records.db"))?;
             println!("{}", account::add(&records, &name, role)?);
+            Ok(())
+        }
+        Command::AgentPassword => {
+            let (password, hash) = account::password();
+            println!("{password}\npassword_hash = \"{hash}\"");
             Ok(())
         }
         Command::Ca(CaCommand::Init { config, host }) => {

@@ -42,6 +42,9 @@ pub struct Agent {
     pub id: AgentId,
     /// Where it is.
     pub site: SiteId,
+    /// Argon2id hash of its password (`gateway agent-password`); without one it comes with its certificate only.
+    #[serde(default)]
+    pub password_hash: Option<String>,
 }
 
 /// A device 设备 with what allows it to give evidence.
@@ -205,21 +208,31 @@ impl Registry {
                 }
             }
         }
+        for agent in &file.agent {
+            let at = format!("{place}: agent {}", agent.id);
+            if !known(&agent.site) {
+                problems.add(
+                    &at,
+                    format!("site {} is not there", agent.site),
+                    "add it or correct it",
+                );
+            }
+            if let Some(hash) = &agent.password_hash
+                && argon2::PasswordHash::new(hash).is_err()
+            {
+                problems.add(
+                    at,
+                    "password_hash is not the hash of a password",
+                    "take the line that `gateway agent-password` prints",
+                );
+            }
+        }
         for item in &file.item {
             if !known(&item.site) || day_ms(&item.due).is_none() {
                 problems.add(
                     format!("{place}: item {}", item.id),
                     "its site or due day is wrong",
                     "correct it",
-                );
-            }
-        }
-        for agent in &file.agent {
-            if !known(&agent.site) {
-                problems.add(
-                    format!("{place}: agent {}", agent.id),
-                    "its site is not there",
-                    "add it or correct it",
                 );
             }
         }

@@ -147,11 +147,29 @@ pub fn gateway(
     )
 }
 
-/// A gateway of a test: one site, anonymous clients on this machine, no rules at work.
+/// How readings reach the gateway of a test.
+#[derive(Debug, Clone, Copy)]
+pub enum Door {
+    /// Its own listener, for anonymous clients on this machine.
+    Listener(SocketAddr),
+    /// A broker that is not ours.
+    External(SocketAddr),
+}
+
+impl Door {
+    /// Where an agent connects.
+    pub fn address(self) -> SocketAddr {
+        match self {
+            Door::Listener(address) | Door::External(address) => address,
+        }
+    }
+}
+
+/// A gateway of a test: one site, no rules at work.
 pub fn gateway_of_a_test(
     folder: &Path,
     http: SocketAddr,
-    mqtt: SocketAddr,
+    door: Door,
     site: &str,
     agent: &str,
 ) -> anyhow::Result<String> {
@@ -164,10 +182,20 @@ pub fn gateway_of_a_test(
     );
     crate::world::write(&folder.join("registry.toml"), &registry)?;
     let rules = crate::setup::repository().join("config/rules");
+    let door = match door {
+        Door::Listener(address) => format!(
+            "[broker]\nlisten = {}\nallow_anonymous = true\n",
+            quoted(address)
+        ),
+        Door::External(address) => format!(
+            "[ingest.external]\nhost = {}\nport = {}\nclient_id = \"onedoor-gateway\"\n",
+            quoted(address.ip()),
+            address.port()
+        ),
+    };
     Ok(format!(
-        "data = \"data\"\nhttp = {}\nregistry = \"registry.toml\"\nrules = {}\n\n[broker]\nlisten = {}\nallow_anonymous = true\n",
+        "data = \"data\"\nhttp = {}\nregistry = \"registry.toml\"\nrules = {}\n\n{door}",
         quoted(http),
         quoted(rules.display()),
-        quoted(mqtt)
     ))
 }

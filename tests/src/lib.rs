@@ -8,7 +8,7 @@ pub mod process; // a child process with a log, an ordered stop and a violent on
 pub mod recording; // a recording played to an agent
 pub mod report; // what the demo says it did, and whether that was the whole chain
 pub mod reviewer; // a person, scripted
-pub mod servers;
+pub mod servers; // real servers: InfluxDB, VictoriaMetrics, mosquitto
 pub mod setup; // what must be there before anything starts
 pub mod stores; // what the series store holds
-pub mod world; // certificates, configuration and processes of three sites and the gateway // real servers: InfluxDB, VictoriaMetrics
+pub mod world; // certificates, configuration and processes of three sites and the gateway

@@ -83,7 +83,7 @@ impl Recording {
     ) -> anyhow::Result<Process> {
         let profile = folder.join("recording.toml");
         write(&profile, &self.profile())?;
-        let device = agent_device("recording", &profile, instrument, "10ms", "9ms");
+        let device = agent_device("recording", &profile, instrument, "2ms", "1s");
         let config = folder.join("agent.toml");
         write(
             &config,

@@ -1,4 +1,4 @@
-//! Real servers for tests: InfluxDB 1.6.7 behind a v2 write path, and VictoriaMetrics.
+//! Real servers for tests: InfluxDB 1.6.7 behind a v2 write path, VictoriaMetrics, and mosquitto.
 //!
 //! Promise: each runs on free loopback ports in a folder of its own and is gone when dropped. Where a program is
 //! not installed, `start` says so with `None` and a printed reason; with `CI` set that is a failure instead.
@@ -34,6 +34,14 @@ pub struct Victoria {
     _dir: TempDir,
     port: u16,
     _running: Running,
+}
+
+/// The MQTT broker mosquitto, which keeps its sessions on disk.
+#[derive(Debug)]
+pub struct Mosquitto {
+    dir: TempDir,
+    port: u16,
+    running: Option<Running>,
 }
 
 /// A child that is killed when dropped.
@@ -88,6 +96,30 @@ impl Influx {
     /// The address to configure.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.front_port)
+    }
+
+    /// Answers an InfluxQL query with the rows of its first series: times in ms, then the columns asked for.
+    pub fn query(&self, text: &str) -> anyhow::Result<Vec<Vec<serde_json::Value>>> {
+        let mut form = format!("db={INFLUX_BUCKET}&epoch=ms&q=");
+        for byte in text.bytes() {
+            form += &format!("%{byte:02X}");
+        }
+        let answer = http(self.port, "POST", "/query", &form)?;
+        let body = body(&answer)?;
+        let json: serde_json::Value =
+            serde_json::from_str(&body).with_context(|| format!("not JSON: {body:.200}"))?;
+        if let Some(error) = json["error"]
+            .as_str()
+            .or(json["results"][0]["error"].as_str())
+        {
+            bail!("InfluxDB refused {text:?}: {error}");
+        }
+        let rows = json["results"][0]["series"][0]["values"].as_array();
+        Ok(rows
+            .into_iter()
+            .flatten()
+            .filter_map(|row| row.as_array().cloned())
+            .collect())
     }
 
     /// Kills the engine with SIGKILL; nginx stays and answers 502.
@@ -162,16 +194,74 @@ impl Victoria {
             "/api/v1/export",
             &format!("match[]={metric}"),
         )?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
-        let is_chunked = head
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked");
-        Ok(if is_chunked {
-            unchunk(body)
-        } else {
-            body.to_owned()
-        })
+        body(&answer)
     }
+}
+
+impl Mosquitto {
+    /// Starts it for anonymous clients of this machine.
+    pub fn start() -> anyhow::Result<Option<Self>> {
+        if program("mosquitto")?.is_none() {
+            return Ok(None);
+        }
+        let dir = tempfile::tempdir()?;
+        let port = free_port()?;
+        // As root it becomes the user mosquitto, who must be able to write its sessions; `user root` keeps it root.
+        std::fs::write(
+            dir.path().join("mosquitto.conf"),
+            format!(
+                "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n\
+                 persistence_location {}/\nautosave_interval 1\nautosave_on_changes true\n\
+                 max_queued_messages 0\n",
+                dir.path().display()
+            ),
+        )?;
+        let mut mosquitto = Self {
+            dir,
+            port,
+            running: None,
+        };
+        mosquitto.restart()?;
+        Ok(Some(mosquitto))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it on what it had, and waits until it listens.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.running = None;
+        let mosquitto = program("mosquitto")?.context("mosquitto is gone")?;
+        let child = Command::new(mosquitto)
+            .arg("-c")
+            .arg(self.dir.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start mosquitto")?;
+        self.running = Some(Running(child));
+        wait_for_port(self.port)
+    }
+}
+
+/// The body of an answer that [`http`] gave.
+fn body(answer: &str) -> anyhow::Result<String> {
+    let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    let is_chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    Ok(if is_chunked {
+        unchunk(body)
+    } else {
+        body.to_owned()
+    })
 }
 
 fn influx_conf(dir: &Path, port: u16, rpc_port: u16) -> String {

@@ -107,9 +107,12 @@ pub fn binaries() -> anyhow::Result<Binaries> {
         .context("the running program is in no folder")?
         .to_owned();
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `-p tests` gives all dependencies the features this program was built with: nothing is built twice.
     build.args([
         "build",
         "--bins",
+        "-p",
+        "tests",
         "-p",
         "gateway",
         "-p",

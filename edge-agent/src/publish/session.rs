@@ -95,9 +95,9 @@ impl Session {
     }
 
     /// All births, on connecting and when the gateway asks.
-    pub fn births(&mut self, now: Timestamp) -> Vec<Outgoing> {
+    pub fn births(&mut self, now: Timestamp, first: u64) -> Vec<Outgoing> {
         self.seq = 0;
-        let payload = payload::node_birth(now, self.bdseq, &self.stream);
+        let payload = payload::node_birth(now, self.bdseq, &self.stream, first);
         let mut births = vec![Outgoing {
             topic: self.topic(Kind::NodeBirth, None),
             payload,

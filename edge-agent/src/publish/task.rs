@@ -204,7 +204,7 @@ impl Publisher {
     }
 
     async fn born(&mut self, client: &AsyncClient) -> Result<(), Lost> {
-        for message in self.session.births(Timestamp::now()) {
+        for message in self.session.births(Timestamp::now(), self.buffer.first()) {
             publish(client, message).await?;
         }
         Ok(())

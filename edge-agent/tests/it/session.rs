@@ -70,7 +70,7 @@ fn births_come_first_and_numbers_run_on_from_them() {
     let will = session.begin(7, NOW);
     assert_eq!(shape(&[will]), ["NDEATH 999 []"]);
     assert_eq!(
-        shape(&session.births(NOW)),
+        shape(&session.births(NOW, 1)),
         ["NBIRTH 0 [0]", "DBIRTH/d1 1 [1]", "DBIRTH/d2 2 [2]"]
     );
     assert_eq!(
@@ -84,7 +84,7 @@ fn births_come_first_and_numbers_run_on_from_them() {
         shape(&session.data(NOW, 254, &record("d1", "t"), false)),
         ["DDATA/d1 0 [0, 1]"]
     );
-    assert_eq!(shape(&session.births(NOW))[0], "NBIRTH 0 [0]");
+    assert_eq!(shape(&session.births(NOW, 1))[0], "NBIRTH 0 [0]");
     assert_eq!(
         shape(&session.data(NOW, 255, &record("d1", "t"), true)),
         ["DDATA/d1 3 [0, 1]"]
@@ -94,7 +94,7 @@ fn births_come_first_and_numbers_run_on_from_them() {
 #[test]
 fn a_waiting_record_of_a_retired_point_or_device_is_born_again_once() {
     let mut session = session();
-    session.births(NOW);
+    session.births(NOW, 1);
     let first = session.data(NOW, 1, &record("d1", "old"), true);
     assert_eq!(shape(&first), ["DBIRTH/d1 3 [1, 3]", "DDATA/d1 4 [0, 3]"]);
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_waiting_record_of_a_retired_point_or_device_is_born_again_once() {
 fn the_death_carries_the_number_of_its_birth() {
     let mut session = session();
     session.begin(200, NOW);
-    let birth = session.births(NOW).remove(0);
+    let birth = session.births(NOW, 1).remove(0);
     let death = session.death(NOW);
     let number = |message: &Outgoing| {
         let payload = decode(&message.payload).unwrap();

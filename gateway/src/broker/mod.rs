@@ -86,13 +86,6 @@ impl Default for Config {
 impl Config {
     /// Checks everything.
     pub fn resolve(self, problems: &mut Problems) -> Self {
-        if self.listen.is_none() && self.listen_tls.is_none() {
-            problems.add(
-                "broker",
-                "there is no listener",
-                "set listen_tls (or listen on the loopback)",
-            );
-        }
         if self.listen_tls.is_some() != self.tls.is_some() {
             problems.add(
                 "broker.tls",

@@ -22,7 +22,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -56,10 +56,16 @@ struct Watched {
 /// The running thread.
 pub struct Running {
     stop: Arc<AtomicBool>,
+    saved: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
+    /// A handle on the last block that is in the snapshot on disk: blocks up to it may be trimmed.
+    pub fn saved_handle(&self) -> Arc<AtomicU64> {
+        self.saved.clone()
+    }
+
     /// Writes the state down and ends. Blocks until done.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
@@ -111,9 +117,10 @@ pub fn start(
     let mut follower = journal.follow(Seq(cursor + 1).max(journal.first()));
     let stop = Arc::new(AtomicBool::new(false));
     let is_stopping = stop.clone();
+    let saved = Arc::new(AtomicU64::new(cursor));
+    let saved_at = saved.clone();
     let run = move || {
-        let mut saved = Instant::now();
-        let mut saved_at = cursor;
+        let mut since = Instant::now();
         while !is_stopping.load(Ordering::Acquire) {
             match follower.next_blocking(WAIT) {
                 Ok(Some(block)) => {
@@ -126,18 +133,22 @@ pub fn start(
                 Ok(None) => {}
                 Err(_) => break,
             }
-            if saved.elapsed() >= SNAPSHOT_EVERY && cursor != saved_at {
-                scoring.save(&signals, cursor);
-                (saved, saved_at) = (Instant::now(), cursor);
+            if since.elapsed() >= SNAPSHOT_EVERY && cursor != saved_at.load(Ordering::Acquire) {
+                scoring.save(&signals, cursor, &saved_at);
+                since = Instant::now();
             }
         }
-        scoring.save(&signals, cursor);
+        scoring.save(&signals, cursor, &saved_at);
     };
     let thread = std::thread::Builder::new()
         .name("scoring".into())
         .spawn(run)
         .expect("a thread can be started");
-    Ok(Some(Running { stop, thread }))
+    Ok(Some(Running {
+        stop,
+        saved,
+        thread,
+    }))
 }
 
 /// Writes changes, trying again for as long as the disk refuses. False if stopped meanwhile: the snapshot on disk
@@ -273,7 +284,7 @@ impl Scoring {
         self.is_bound[key.0 as usize]
     }
 
-    fn save(&mut self, signals: &Signals, cursor: u64) {
+    fn save(&mut self, signals: &Signals, cursor: u64, saved: &AtomicU64) {
         for watched in self.watched.values_mut() {
             watched.state = watched.series.to_bytes();
         }
@@ -281,11 +292,12 @@ impl Scoring {
         for watched in self.watched.values_mut() {
             watched.state = Vec::new();
         }
-        if let Err(error) = signals.set_follower(NAME, cursor, &bytes) {
-            tracing::error!(
+        match signals.set_follower(NAME, cursor, &bytes) {
+            Ok(()) => saved.store(cursor, Ordering::Release),
+            Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the state of the model cannot be written down"
-            );
+            ),
         }
     }
 

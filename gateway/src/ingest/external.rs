@@ -16,7 +16,7 @@ use rumqttc::{
 };
 use std::collections::VecDeque;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -55,11 +55,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the files it names.
-    pub fn resolve(self, problems: &mut Problems) -> Resolved {
+    /// Reads the files it names, which are relative to `folder`.
+    pub fn resolve(self, folder: &Path, problems: &mut Problems) -> Resolved {
+        for (name, text) in [("host", &self.host), ("client_id", &self.client_id)] {
+            if text.trim().is_empty() {
+                problems.add(
+                    format!("ingest.external.{name}"),
+                    "it is empty",
+                    "the broker's host, and a client id that never changes",
+                );
+            }
+        }
         let mut read = |name: &str, path: &Option<PathBuf>| {
             path.as_ref().map(|path| {
-                std::fs::read(path).unwrap_or_else(|error| {
+                let path = folder.join(path);
+                std::fs::read(&path).unwrap_or_else(|error| {
                     let what = format!("{} cannot be read: {error}", path.display());
                     problems.add(
                         format!("ingest.external.{name}"),

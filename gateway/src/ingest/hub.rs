@@ -1,6 +1,7 @@
 //! What all connections share: the journal, the points, the agents' sessions, what was refused.
 
 use super::dictionary::{Dictionary, Point, PointKey};
+use super::external;
 use super::inlet::Inlet;
 use super::json::{Shape, TimeUnit};
 use super::ranges::Ranges;
@@ -29,6 +30,8 @@ pub struct Config {
     pub metrics_max: usize,
     /// Where plain JSON telemetry is taken from.
     pub json: Vec<JsonPattern>,
+    /// A broker that is not ours, whose readings are taken as well.
+    pub external: Option<external::Config>,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
         Self {
             metrics_max: 5_000,
             json: vec![JsonPattern::default()],
+            external: None,
         }
     }
 }
@@ -66,7 +70,7 @@ impl Default for JsonPattern {
 }
 
 impl Config {
-    /// Checks everything.
+    /// Checks everything but [`Config::external`], which is checked by itself.
     pub fn resolve(self, problems: &mut Problems) -> Resolved {
         let mut patterns = Vec::new();
         for (i, pattern) in self.json.into_iter().enumerate() {

@@ -249,7 +249,7 @@ impl Node {
                     table.set(&metric, Slot::Sequence);
                     continue;
                 }
-                Some(FIRST) => {
+                Some(receipt::FIRST) => {
                     first = whole(metric.value);
                     table.set(&metric, Slot::Ignored);
                     continue;
@@ -525,9 +525,6 @@ impl Node {
 
 /// Inclusive ranges of record numbers in the order they came.
 pub type Numbers = Vec<(u64, u64)>;
-
-/// Name of the UInt64 metric in NBIRTH with the oldest record number the agent still holds; optional.
-pub const FIRST: &str = "OneDoor/First";
 
 fn sequence_metric() -> Metric<'static> {
     Metric {

@@ -1,15 +1,21 @@
 //! Recorded data, played as an instrument, arrives as it stands in the file: value by value and time by time.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context;
 use edge_agent::record::Record;
 use journal::{Journal, Options, Seq};
-use tests::config_text::Identity;
-use tests::process::wait_for;
+use tests::collect::buffer;
+use tests::config_text::{Door, Identity, gateway_of_a_test, quoted};
+use tests::process::{Process, wait_for};
 use tests::recording::Recording;
-use tests::setup::{binaries, repository};
-use tests::world::free_address;
+use tests::report::Sent;
+use tests::servers::{INFLUX_BUCKET, INFLUX_TOKEN, Influx};
+use tests::setup::{Binaries, binaries, repository};
+use tests::stores;
+use tests::world::{free_address, write};
 
 fn columns(names: &[&str]) -> Vec<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
@@ -49,7 +55,18 @@ fn shared() -> Vec<Recording> {
     offer(
         data.join("subzero-coldstore/saveris_values_complete.csv"),
         "date",
-        &["platform_1", "deepfreezer_1", "freezer_1", "cooling_1"],
+        &[
+            "platform_1",
+            "platform_2",
+            "deepfreezer_1",
+            "deepfreezer_2",
+            "freezer_1",
+            "freezer_2",
+            "freezer_3",
+            "freezer_4",
+            "cooling_1",
+            "cooling_2",
+        ],
     );
     offer(
         data.join("SKAB/data/valve2/0.csv"),
@@ -133,14 +150,116 @@ fn an_agent_keeps_each_row_of_a_recording_once_with_its_own_time() {
 }
 
 #[test]
-fn recordings_of_others_are_read_whole() {
+fn recordings_of_others_stand_in_both_stores_as_in_their_files() {
+    let Some(influx) = Influx::start().expect("InfluxDB") else {
+        return;
+    };
+    let binaries = binaries().expect("built");
     for recording in shared() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let sent = play_through(&binaries, &recording, folder.path(), &influx).expect("played");
         let rows = recording.rows().expect("rows");
         assert!(
             rows.len() > 500,
-            "{}: {} rows",
+            "{}: {}",
             recording.csv.display(),
             rows.len()
         );
+        let data = folder.path().join("data");
+        let embedded = stores::read(&data.join("journal.db"), &data.join("series.db"));
+        let embedded = embedded.expect("the embedded store");
+        let last = rows.last().expect("rows").at_ms;
+        for index in 0..recording.values.len() {
+            let point = Recording::point(index);
+            let expected: Vec<(i64, Option<f64>)> =
+                rows.iter().map(|r| (r.at_ms, r.values[index])).collect();
+            // An answer that came too late is an absence with a time of its own, after the recording's.
+            let own = |reading: &&(i64, Option<f64>)| reading.0 <= last || reading.1.is_some();
+            let here = &embedded.points[&format!("replay/recording/{point}")];
+            let here: Vec<_> = here.iter().filter(own).copied().collect();
+            let there = in_influx(&influx, &point).expect("InfluxDB's answer");
+            let there: Vec<_> = there.iter().filter(own).copied().collect();
+            assert_eq!(here, expected, "{point} in the embedded store");
+            assert_eq!(there, expected, "{point} in InfluxDB");
+        }
+        println!(
+            "{}: {} rows of {} values, {} records sent; both stores equal the file",
+            recording.csv.display(),
+            rows.len(),
+            recording.values.len(),
+            sent.numbered
+        );
+        influx
+            .query("DROP MEASUREMENT reading")
+            .expect("emptied for the next recording");
     }
+}
+
+/// Plays a recording through agent and gateway until both stores have it; everything has stopped after it.
+fn play_through(
+    binaries: &Binaries,
+    recording: &Recording,
+    folder: &Path,
+    influx: &Influx,
+) -> anyhow::Result<Sent> {
+    let (instrument, http, mqtt) = (free_address(0)?, free_address(0)?, free_address(0)?);
+    let config = gateway_of_a_test(folder, http, Door::Listener(mqtt), "replay", "agent-replay")?;
+    let token = folder.join("token");
+    write(&token, INFLUX_TOKEN)?;
+    let config = format!(
+        "{config}\n[series.influx]\nurl = {}\norg = \"o\"\nbucket = {}\ntoken_file = {}\n",
+        quoted(influx.url()),
+        quoted(INFLUX_BUCKET),
+        quoted(token.display())
+    );
+    write(&folder.join("gateway.toml"), &config)?;
+    let mut command = Command::new(&binaries.gateway);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(folder.join("gateway.toml"));
+    let mut gateway = Process::start("gateway", command, &folder.join("gateway.log"))?;
+    let log = folder.join("replay.log");
+    let _replay = recording.play(binaries, instrument, &log)?;
+    let mut agent = recording.agent(binaries, folder, instrument, mqtt, Identity::Anonymous)?;
+    wait_for("the replay's end", Duration::from_secs(400), || {
+        agent.check()?;
+        gateway.check()?;
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(std::fs::read_to_string(&log)?
+            .contains("rows_read")
+            .then_some(()))
+    })?;
+    std::thread::sleep(Duration::from_secs(2));
+    agent.stop(Duration::from_secs(10))?;
+    let sent = buffer(&folder.join("buffer.db"))?;
+    anyhow::ensure!(sent.released == sent.numbered, "not drained: {sent:?}");
+    let last = recording.rows()?.last().map_or(0, |row| row.at_ms);
+    let last_point = Recording::point(recording.values.len() - 1);
+    wait_for(
+        "InfluxDB to have the last row",
+        Duration::from_secs(60),
+        || {
+            std::thread::sleep(Duration::from_millis(100));
+            let stored = in_influx(influx, &last_point)?;
+            Ok(stored.iter().any(|r| r.0 == last).then_some(()))
+        },
+    )?;
+    gateway.stop(Duration::from_secs(10))?;
+    Ok(sent)
+}
+
+/// Time and value of every reading that InfluxDB has of a point, in its own words.
+fn in_influx(influx: &Influx, point: &str) -> anyhow::Result<Vec<(i64, Option<f64>)>> {
+    let rows = influx.query(&format!(
+        "SELECT value, quality FROM reading WHERE point = '{point}'"
+    ))?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row[0].as_i64().context("a row without time")?,
+                row[1].as_f64(),
+            ))
+        })
+        .collect()
 }

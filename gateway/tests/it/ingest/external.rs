@@ -57,7 +57,7 @@ fn follow(
         key: None,
     };
     let mut problems = Problems::new();
-    let config = config.resolve(&mut problems);
+    let config = config.resolve(std::path::Path::new("."), &mut problems);
     assert!(problems.is_empty(), "{problems}");
     let (commands, inbox) = mpsc::channel(10);
     let (stop, stopped) = watch::channel(false);

@@ -66,8 +66,11 @@ impl Agent {
     }
 
     async fn birth(&mut self, stream: &str) {
-        self.send("spBv1.0/s1/NBIRTH/a1", payload::node_birth(TIME, 0, stream))
-            .await;
+        self.send(
+            "spBv1.0/s1/NBIRTH/a1",
+            payload::node_birth(TIME, 0, stream, 1),
+        )
+        .await;
         let point = BirthPoint {
             name: PointName::new("t").unwrap(),
             alias: 1,
