@@ -73,7 +73,7 @@ impl Reason {
             Reason::Malformed => {
                 "send Sparkplug B protobuf on spBv1.0 topics and JSON on the configured JSON topics"
             }
-            Reason::Oversized => "send smaller messages, or raise payload_bytes_max in [broker]",
+            Reason::Oversized => "send smaller messages, or raise metrics_max in [ingest]",
             Reason::NoBirth => "send NBIRTH and DBIRTH after connecting; a rebirth was requested",
             Reason::UnknownMetric => "announce the metric in the birth; a rebirth was requested",
             Reason::NotFinite => "send is_null or leave the value out when the sensor has no value",
