@@ -19,6 +19,8 @@ use std::{
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
+/// Begins the note with the last time that a device with a clock of its own has shown.
+const SHOWN: &str = "shown/";
 
 /// The buffer. Clones share it.
 #[derive(Clone)]
@@ -95,33 +97,51 @@ impl Buffer {
         self.journal.first().0
     }
 
-    /// Stores a record; returns after fsync, or after it was counted as lost.
-    pub async fn append(&self, record: &Record) {
+    /// The time of the last stored record of a device with a clock of its own: after a restart the same reading
+    /// must not be taken twice.
+    pub fn shown(&self, device: &DeviceId) -> Option<Timestamp> {
+        let key = format!("{SHOWN}{device}");
+        let notes = self.journal.notes(&key).inspect_err(
+            |error| tracing::error!(%device, %error, "the device's last time cannot be read; a reading may come twice"),
+        );
+        let (_, value) = notes.ok()?.into_iter().find(|(found, _)| *found == key)?;
+        Some(Timestamp::from_millis(i64::from_le_bytes(
+            value.try_into().ok()?,
+        )))
+    }
+
+    /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
+    /// device's own.
+    pub async fn append(&self, record: &Record, is_own: bool) {
         let lost = self.lost().remove(&record.device);
         let result = match &lost {
-            Some(lost) => match self.store(&gap(record, lost)).await {
+            Some(lost) => match self.store(&gap(record, lost), false).await {
                 Ok(()) => {
                     let polls = lost.polls;
                     tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
-                    self.store(record).await
+                    self.store(record, is_own).await
                 }
                 Err(error) => return self.lose(record, Some(lost), &error),
             },
-            None => self.store(record).await,
+            None => self.store(record, is_own).await,
         };
         if let Err(error) = result {
             self.lose(record, None, &error);
         }
     }
 
-    async fn store(&self, record: &Record) -> Result<(), AppendError> {
+    async fn store(&self, record: &Record, is_own: bool) -> Result<(), AppendError> {
         let count = record.readings.len() as u64;
         let at_ms = record.at.as_millis();
+        let note = || {
+            let key = format!("{SHOWN}{}", record.device);
+            (key, at_ms.to_le_bytes().to_vec())
+        };
         let staged = Staged {
             at_ms,
             count,
             body: record.encode(),
-            notes: Vec::new(),
+            notes: is_own.then(note).into_iter().collect(),
         };
         self.journal.append(staged).await?;
         self.metrics.readings_stored.add(count);

@@ -54,6 +54,9 @@ enum Command {
         /// Column of the time.
         #[arg(long)]
         time: String,
+        /// Time zone of times without an offset, for example Asia/Shanghai.
+        #[arg(long, default_value = "UTC")]
+        zone: String,
         /// Columns of the values, in the order of their registers.
         #[arg(long, value_delimiter = ',')]
         values: Vec<String>,
@@ -154,6 +157,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Replay {
             csv,
             time,
+            zone,
             values,
             speed,
             modbus,
@@ -161,7 +165,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
             once,
         } => {
             anyhow::ensure!(speed > 0.0, "--speed must be above 0");
-            let rows = replay::read(&csv, &time, &values)?;
+            let zone = jiff::tz::TimeZone::get(&zone)
+                .with_context(|| format!("--zone {zone}: write it like Asia/Shanghai"))?;
+            let rows = replay::read(&csv, &time, &values, &zone)?;
             let registers = Registers::default();
             let server = Server::bind(modbus, registers.clone()).await?;
             announce(None, &server.address()?)?;

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::modbus::{Encoding, Registers};
@@ -74,8 +75,14 @@ pub enum ReplayError {
     Empty,
 }
 
-/// Reads a recording; the separator is `;` when the first line has one, else `,`.
-pub fn read(path: &Path, time: &str, values: &[String]) -> Result<Vec<Row>, ReplayError> {
+/// Reads a recording; the separator is `;` when the first line has one, else `,`. Times without an offset are of
+/// `zone`; in the hour that comes twice in autumn, a time that would go back is the second one.
+pub fn read(
+    path: &Path,
+    time: &str,
+    values: &[String],
+    zone: &TimeZone,
+) -> Result<Vec<Row>, ReplayError> {
     if values.len() > 30 {
         return Err(ReplayError::TooWide {
             count: values.len(),
@@ -117,11 +124,12 @@ pub fn read(path: &Path, time: &str, values: &[String]) -> Result<Vec<Row>, Repl
         let record = record.map_err(failed)?;
         let row = i + 1;
         let text = record.get(time).unwrap_or_default();
-        let at_ms = parse_time(text).ok_or_else(|| ReplayError::Time {
+        let after = rows.last().map_or(i64::MIN, |last: &Row| last.at_ms);
+        let at_ms = parse_time(text, zone, after).ok_or_else(|| ReplayError::Time {
             row,
             text: text.to_owned(),
         })?;
-        if rows.last().is_some_and(|last| last.at_ms >= at_ms) {
+        if after >= at_ms {
             return Err(ReplayError::Order { row });
         }
         let number = |c: &usize| {
@@ -142,8 +150,9 @@ pub fn read(path: &Path, time: &str, values: &[String]) -> Result<Vec<Row>, Repl
     }
 }
 
-/// Seconds or milliseconds since 1970, or a date with a time; without an offset it is taken as UTC.
-pub fn parse_time(text: &str) -> Option<i64> {
+/// Seconds or milliseconds since 1970, or a date with a time; without an offset it is of `zone`, and if it comes
+/// twice there, the first that is after `after`.
+pub fn parse_time(text: &str, zone: &TimeZone, after: i64) -> Option<i64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         // Seconds until the year 5138; beyond that it can only be milliseconds.
@@ -158,9 +167,12 @@ pub fn parse_time(text: &str) -> Option<i64> {
         return Some(at.as_millisecond());
     }
     let at: jiff::civil::DateTime = text.replace('/', "-").parse().ok()?;
-    at.to_zoned(jiff::tz::TimeZone::UTC)
-        .ok()
-        .map(|z| z.timestamp().as_millisecond())
+    let at = zone.to_ambiguous_timestamp(at);
+    let first = at.earlier().ok()?.as_millisecond();
+    if first > after {
+        return Some(first);
+    }
+    Some(at.later().ok()?.as_millisecond())
 }
 
 /// How fast, and whether rows wait for a reader.
@@ -249,8 +261,21 @@ mod tests {
             ("1624553100250", Some(1_624_553_100_250)),
             ("yesterday", None),
         ] {
-            assert_eq!(parse_time(text), expected, "{text}");
+            assert_eq!(parse_time(text, &TimeZone::UTC, 0), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_goes_on() {
+        let Ok(zone) = TimeZone::get("America/Chicago") else {
+            println!("not checked: this machine has no time zones");
+            return;
+        };
+        let before = parse_time("2021-11-07 01:45:00", &zone, 0).expect("a time");
+        let after = parse_time("2021-11-07 01:00:00", &zone, before).expect("a time");
+        assert_eq!(after - before, 15 * 60_000);
+        let day = parse_time("2021-11-07 02:00:00", &zone, after).expect("a time");
+        assert_eq!(day - after, 60 * 60_000);
     }
 
     #[test]
@@ -264,10 +289,11 @@ mod tests {
         )
         .expect("written");
         let columns = ["a".to_owned(), "b".to_owned()];
-        let rows = read(&path, "datetime", &columns).expect("readable");
+        let rows = read(&path, "datetime", &columns, &TimeZone::UTC).expect("readable");
         assert_eq!(rows[0].values, [Some(1.5), None]);
         assert_eq!(rows[1].values, [None, Some(2.0)]);
-        let error = read(&path, "datetime", &["c".to_owned()]).expect_err("no such column");
+        let error =
+            read(&path, "datetime", &["c".to_owned()], &TimeZone::UTC).expect_err("no such column");
         assert!(error.to_string().contains("datetime, a, b"), "{error}");
         std::fs::remove_dir_all(&folder).expect("removed");
     }

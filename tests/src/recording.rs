@@ -19,6 +19,8 @@ pub struct Recording {
     pub csv: PathBuf,
     /// Column of the time.
     pub time: String,
+    /// Time zone of its times.
+    pub zone: String,
     /// Columns of the values.
     pub values: Vec<String>,
 }
@@ -26,7 +28,8 @@ pub struct Recording {
 impl Recording {
     /// The file's rows.
     pub fn rows(&self) -> anyhow::Result<Vec<Row>> {
-        read(&self.csv, &self.time, &self.values).context("the recording cannot be read")
+        let zone = jiff::tz::TimeZone::get(&self.zone).context("no such time zone")?;
+        read(&self.csv, &self.time, &self.values, &zone).context("the recording cannot be read")
     }
 
     /// Plays it at `address`, as fast as it is read, and goes on showing the last row.
@@ -42,7 +45,9 @@ impl Recording {
             .arg("--csv")
             .arg(&self.csv)
             .arg("--time")
-            .arg(&self.time);
+            .arg(&self.time)
+            .arg("--zone")
+            .arg(&self.zone);
         command
             .arg("--values")
             .arg(self.values.join(","))

@@ -33,6 +33,7 @@ fn small(folder: &Path) -> Recording {
     Recording {
         csv,
         time: "when".into(),
+        zone: "UTC".into(),
         values: columns(&["a", "b"]),
     }
 }
@@ -41,11 +42,12 @@ fn small(folder: &Path) -> Recording {
 fn shared() -> Vec<Recording> {
     let data = repository().join("../shared/data");
     let mut found = Vec::new();
-    let mut offer = |csv: PathBuf, time: &str, values: &[&str]| {
+    let mut offer = |csv: PathBuf, time: &str, zone: &str, values: &[&str]| {
         if csv.exists() {
             found.push(Recording {
                 csv,
                 time: time.into(),
+                zone: zone.into(),
                 values: columns(values),
             });
         } else {
@@ -55,6 +57,8 @@ fn shared() -> Vec<Recording> {
     offer(
         data.join("subzero-coldstore/saveris_values_complete.csv"),
         "date",
+        // Its clock went back an hour on 2021-11-07, as in the United States.
+        "America/Chicago",
         &[
             "platform_1",
             "platform_2",
@@ -71,6 +75,7 @@ fn shared() -> Vec<Recording> {
     offer(
         data.join("SKAB/data/valve2/0.csv"),
         "datetime",
+        "UTC",
         &[
             "Accelerometer1RMS",
             "Current",
@@ -220,11 +225,12 @@ fn play_through(
         .arg(folder.join("gateway.toml"));
     let mut gateway = Process::start("gateway", command, &folder.join("gateway.log"))?;
     let log = folder.join("replay.log");
-    let _replay = recording.play(binaries, instrument, &log)?;
+    let mut replay = recording.play(binaries, instrument, &log)?;
     let mut agent = recording.agent(binaries, folder, instrument, mqtt, Identity::Anonymous)?;
     wait_for("the replay's end", Duration::from_secs(400), || {
         agent.check()?;
         gateway.check()?;
+        replay.check()?;
         std::thread::sleep(Duration::from_millis(200));
         Ok(std::fs::read_to_string(&log)?
             .contains("rows_read")

@@ -23,7 +23,7 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
     let mut asked = device.clone();
     asked.points.extend(device.clock.clone());
     let reads = plan(&asked.points);
-    let mut shown = None;
+    let mut shown = device.clock.as_ref().and_then(|_| buffer.shown(&device.id));
     let mut bus = Bus::default();
     let mut ticks = interval(device.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -46,13 +46,12 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
             answers = bus.poll(&asked, &reads) => answers,
         };
         metrics.polls.add(1);
-        let (answers, at) = match own_time(&device, answers) {
+        let (answers, own) = match own_time(&device, answers) {
             (_, Some(time)) if shown == Some(time) => continue,
-            (answers, time) => {
-                shown = time.or(shown);
-                (answers, time.unwrap_or(at))
-            }
+            own => own,
         };
+        shown = own.or(shown);
+        let at = own.unwrap_or(at);
         let now = answers.iter().find_map(|answer| answer.err());
         metrics
             .absences
@@ -62,13 +61,12 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
         let readings = readings
             .map(|(point, answer)| calibrate::reading(point, answer, at))
             .collect();
-        buffer
-            .append(&Record {
-                device: device.id.clone(),
-                at,
-                readings,
-            })
-            .await;
+        let record = Record {
+            device: device.id.clone(),
+            at,
+            readings,
+        };
+        buffer.append(&record, own.is_some()).await;
     }
 }
 
