@@ -49,6 +49,8 @@ pub struct Balance {
     pub missing: u64,
     /// Readings with the same point and device time as one before.
     pub doubled: u64,
+    /// Those of them without a value.
+    pub doubled_missing: u64,
     /// Readings with a device time that is not after the one before, of the same point.
     pub out_of_order: u64,
     /// By agent.
@@ -131,7 +133,9 @@ impl Balance {
             let mut seen = HashSet::new();
             self.readings += readings.len() as u64;
             self.missing += readings.iter().filter(|r| r.value.is_nan()).count() as u64;
-            self.doubled += readings.iter().filter(|r| !seen.insert(r.at_ms)).count() as u64;
+            let doubled: Vec<_> = readings.iter().filter(|r| !seen.insert(r.at_ms)).collect();
+            self.doubled += doubled.len() as u64;
+            self.doubled_missing += doubled.iter().filter(|r| r.value.is_nan()).count() as u64;
             self.out_of_order += readings
                 .windows(2)
                 .filter(|w| w[1].at_ms < w[0].at_ms)

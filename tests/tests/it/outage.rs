@@ -163,12 +163,13 @@ fn compare(folder: &Path, recording: &Recording) {
         retimed += present.iter().filter(is_wrong).count();
     }
     println!(
-        "records numbered {}, arrived {}; readings {}; lost {}, doubled {}, re-timed {retimed}",
+        "records numbered {}, arrived {}; readings {}; lost {}, doubled {} ({} absences), re-timed {retimed}",
         sent.numbered,
         arrived.records,
         balance.readings,
         arrived.lost,
-        balance.doubled + arrived.doubled
+        balance.doubled + arrived.doubled,
+        balance.doubled_missing
     );
     assert!(balance.is_even() && retimed == 0);
     assert_eq!(arrived.records, sent.numbered);
