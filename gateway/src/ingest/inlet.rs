@@ -444,7 +444,7 @@ impl Inlet {
             // The journal keeps the newest blocks in RAM and counts their length, not their room.
             body.shrink_to_fit();
         }
-        let points = self.ingest.unwritten();
+        let points = self.ingest.unwritten(&body);
         let mut notes: Vec<(String, Vec<u8>)> = points
             .iter()
             .map(|(key, json)| (format!("point/{key:08x}"), json.clone()))
