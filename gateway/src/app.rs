@@ -83,6 +83,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         config.ingest,
     )
     .context("cannot start ingest")?;
+    ingest
+        .keep_set_aside(data)
+        .context("cannot open the file of messages that are set aside")?;
     let records = Records::open(&data.join("records.db")).context("cannot open the records")?;
     let signals = Signals::open(&data.join("detect.db")).context("cannot open the signals")?;
     let vault = Vault::open(&data.join("evidence")).context("cannot open the evidence")?;

@@ -358,6 +358,21 @@ impl Ingest {
         self.0.refused.add(at, topic, reason, what);
     }
 
+    /// From now on messages of which something was not taken are kept in `folder`, see [`super::set_aside`].
+    pub fn keep_set_aside(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        self.0.refused.keep_in(folder)
+    }
+
+    pub(super) fn keep(
+        &self,
+        at: Timestamp,
+        topic: &str,
+        faults: &[(Reason, String)],
+        payload: &[u8],
+    ) {
+        self.0.refused.keep(at, topic, faults, payload);
+    }
+
     pub(super) fn node(&self, site: &SiteId, agent: &AgentId) -> SharedNode {
         let mut nodes = lock(&self.0.nodes);
         let node = nodes

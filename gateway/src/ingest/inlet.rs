@@ -226,6 +226,7 @@ impl Inlet {
         }
         if !self.faults.is_empty() {
             let topic = String::from_utf8_lossy(&self.routes[place].topic);
+            self.ingest.keep(now, &topic, &self.faults, payload);
             for (reason, what) in self.faults.drain(..) {
                 self.ingest.refuse(now, &topic, reason, move || what);
             }
