@@ -1,83 +1,81 @@
-//! Doing: signing in and out, taking up and deciding cases, acting on credit entries.
+//! Cases: looking, taking up, deciding, and what a decision seals.
 
-use super::{Api, Inner, SignedIn, error::ApiError, view::*};
+use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
-    account::{self, Role},
-    case::{self, Case, Decision, Verdict, decide, store::Finding},
-    credit::{self, Action, Entry, Status, Step},
+    case::{self, Case, Decision, State, Verdict, decide, store::Finding},
+    credit::{self, Entry, Status, Step},
     detect::Signal,
     evidence::Subject,
     series::Series,
 };
 use axum::{
     Json,
-    extract::{Path, State as Shared},
-    http::{StatusCode, header},
+    body::Body,
+    extract::{Path, Query, State as Shared},
+    http::header,
     response::{IntoResponse, Response},
 };
 use contract::Timestamp;
-use std::sync::PoisonError;
+use serde::Deserialize;
 
-/// Failed sign-ins of a name before it has to wait.
-const FAILURES_MAX: u32 = 5;
-const WAIT_MS: i64 = 60_000;
 /// Readings in a bundle at most, per point.
 const READINGS_MAX: usize = 200_000;
 
-/// Signs in; the answer sets the session's cookie.
-#[utoipa::path(post, path = "/api/session", request_body = SignIn, responses((status = 200, body = UserView), (status = 401, body = Refused)))]
-pub async fn sign_in(
-    Shared(api): Shared<Api>,
-    Json(body): Json<SignIn>,
-) -> Result<Response, ApiError> {
-    let now = Timestamp::now();
-    let name = body.user.clone();
-    {
-        let failed = api.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed
-            .get(&name)
-            .is_some_and(|(n, last)| *n >= FAILURES_MAX && now.since(*last) < WAIT_MS)
-        {
-            return Err(ApiError::TooMany);
-        }
-    }
-    let opened = api
-        .blocking(move |inner| {
-            account::sign_in(&inner.records, &body.user, &body.password, now)
-                .map_err(ApiError::internal)
-        })
-        .await?;
-    let mut failed = api.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some((token, user)) = opened else {
-        failed.retain(|_, (_, last)| now.since(*last) < WAIT_MS);
-        let entry = failed.entry(name).or_insert((0, now));
-        *entry = (entry.0 + 1, now);
-        return Err(ApiError::Password);
-    };
-    failed.remove(&name);
-    let cookie = format!("onedoor={token}; HttpOnly; SameSite=Strict; Path=/");
-    let view = UserView {
-        user: user.name.clone(),
-        name: user.name,
-        role: user.role,
-    };
-    Ok(([(header::SET_COOKIE, cookie)], Json(view)).into_response())
+/// Which cases.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct CaseQuery {
+    /// `open`, `taken`, `confirmed` or `rejected`; all if left out. `open` includes `taken`.
+    state: Option<State>,
 }
 
-/// Signs out.
-#[utoipa::path(delete, path = "/api/session", responses((status = 204)))]
-pub async fn sign_out(
+/// The cases, worst first among those that are not decided, then the newest.
+#[utoipa::path(get, path = "/api/cases", params(CaseQuery), responses((status = 200, body = Vec<CaseLine>)))]
+pub async fn cases(
+    _: SignedIn,
     Shared(api): Shared<Api>,
-    request: axum::extract::Request,
-) -> Result<StatusCode, ApiError> {
-    let (parts, _) = request.into_parts();
-    if let Some(token) = super::token(&parts) {
-        api.blocking(move |inner| {
-            account::sign_out(&inner.records, &token).map_err(ApiError::internal)
-        })
-        .await?;
-    }
-    Ok(StatusCode::NO_CONTENT)
+    Query(q): Query<CaseQuery>,
+) -> Answer<Vec<CaseLine>> {
+    let now = Timestamp::now();
+    api.blocking(move |inner| {
+        let mut all = case::store::all(&inner.records).map_err(ApiError::internal)?;
+        all.retain(|c| match q.state {
+            None => true,
+            Some(State::Open) => c.verdict.is_none(),
+            Some(state) => c.state == state,
+        });
+        all.sort_by_key(|c| {
+            let is_decided = c.verdict.is_some();
+            let severity = if is_decided { None } else { Some(c.severity) };
+            (
+                is_decided,
+                std::cmp::Reverse(severity),
+                std::cmp::Reverse(c.opened_at),
+            )
+        });
+        Ok(all
+            .iter()
+            .map(|c| inner.case_line(c, &inner.signals_of(c), now))
+            .collect())
+    })
+    .await
+    .map(Json)
+}
+
+/// A case with everything a decision needs.
+#[utoipa::path(get, path = "/api/cases/{id}", params(("id" = String, Path)), responses((status = 200, body = CasePage)))]
+pub async fn case(
+    _: SignedIn,
+    Shared(api): Shared<Api>,
+    Path(id): Path<String>,
+) -> Answer<CasePage> {
+    let now = Timestamp::now();
+    api.blocking(move |inner| {
+        let case = case::store::one(&inner.records, &id).map_err(ApiError::internal)?;
+        let case = case.ok_or_else(|| ApiError::Absent(format!("there is no case {id}")))?;
+        inner.case_page(&case, now)
+    })
+    .await
+    .map(Json)
 }
 
 /// Takes a case up.
@@ -279,37 +277,35 @@ fn seal(
     Ok(Finding { evidence, entry })
 }
 
-/// Acts on a credit entry: objection, in_force, uphold, correct, withdraw or repair.
-#[utoipa::path(post, path = "/api/credit/{id}/{action}", operation_id = "act_on_credit", params(("id" = String, Path), ("action" = Action, Path)), request_body = ReasonBody,
-    responses((status = 200, body = CreditPage), (status = 403, body = Refused), (status = 409, body = Refused)))]
-pub async fn credit(
+/// A sealed bundle, as a ZIP file.
+#[utoipa::path(get, path = "/api/evidence/{id}/bundle", params(("id" = String, Path)), responses((status = 200, content_type = "application/zip", body = Vec<u8>)))]
+pub async fn bundle(
     SignedIn(user): SignedIn,
     Shared(api): Shared<Api>,
-    Path((id, action)): Path<(String, Action)>,
-    Json(body): Json<ReasonBody>,
-) -> Result<Json<CreditPage>, ApiError> {
-    // Anybody may note that a business objects; only a reviewer changes what stands in the record.
-    if user.role == Role::Inspector && action != Action::Objection {
-        return Err(ApiError::Forbidden(
-            "only a reviewer changes the record; you may note an objection".into(),
-        ));
-    }
-    if body.reason.trim().is_empty() {
-        return Err(ApiError::Bad(
-            "a reason is missing; write why in a sentence".into(),
-        ));
-    }
-    let now = Timestamp::now();
-    let page = api
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let name = format!(
+        "attachment; filename=\"evidence-{}.zip\"",
+        id.get(..12).unwrap_or("bundle")
+    );
+    let bytes = api
         .blocking(move |inner| {
-            let done = credit::act(&inner.records, &id, action, &user.name, &body.reason, now)
+            let found = inner.vault.read(&id).map_err(ApiError::internal)?;
+            let bytes =
+                found.ok_or_else(|| ApiError::Absent(format!("there is no evidence {id}")))?;
+            let now = Timestamp::now();
+            inner
+                .records
+                .write("note who fetched evidence", |tx| {
+                    crate::store::remember(tx, now, &user.name, "evidence fetched", &id, &())
+                })
                 .map_err(ApiError::internal)?;
-            let entry = done
-                .ok_or_else(|| ApiError::Absent(format!("there is no credit entry {id}")))?
-                .map_err(|refusal| ApiError::Conflict(refusal.to_string()))?;
-            inner.credit_page(&entry.uscc, now)
+            Ok(bytes)
         })
         .await?;
-    api.told();
-    Ok(Json(page))
+    let headers = [
+        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, Body::from(bytes)).into_response())
 }
