@@ -1,6 +1,7 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
+const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: [] };
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
@@ -155,7 +156,7 @@ export function world() {
   const ok = (body) => (body ? { body } : null);
 
   return {
-    user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role }),
+    user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role, may: MAY[role] }),
     answer(method, url, body, user) {
       const p = url.pathname.split("/").slice(2).map(decodeURIComponent), q = url.searchParams;
       if (p[0] === "overview") return ok({ now: Date.now(), time_scale: 1, sites: sites.map(siteLine) });

@@ -2,9 +2,10 @@
 
 use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
+    account::Act,
     case::{self, Case, Decision, State, Verdict, decide, store::Finding},
     credit::{self, Entry, Status, Step},
-    detect::Signal,
+    detect::{Signal, rule::Text},
     evidence::Subject,
     series::Series,
 };
@@ -71,7 +72,7 @@ pub async fn case(
     let now = Timestamp::now();
     api.blocking(move |inner| {
         let case = case::store::one(&inner.records, &id).map_err(ApiError::internal)?;
-        let case = case.ok_or_else(|| ApiError::Absent(format!("there is no case {id}")))?;
+        let case = case.ok_or_else(|| ApiError::absent("线索", "case", &id))?;
         inner.case_page(&case, now)
     })
     .await
@@ -84,14 +85,15 @@ pub async fn take(
     SignedIn(user): SignedIn,
     Shared(api): Shared<Api>,
     Path(id): Path<String>,
-) -> Result<Json<CasePage>, ApiError> {
+) -> Answer<CasePage> {
+    user.must(Act::TakeUp)?;
     let now = Timestamp::now();
     let page = api
         .blocking(move |inner| {
             let case = case::store::take_up(&inner.records, &id, &user.name, now)
                 .map_err(ApiError::internal)?;
             inner.case_page(
-                &case.ok_or_else(|| ApiError::Absent(format!("there is no case {id}")))?,
+                &case.ok_or_else(|| ApiError::absent("线索", "case", &id))?,
                 now,
             )
         })
@@ -114,8 +116,7 @@ pub async fn decide(
     let (case, signals) = api
         .blocking(move |inner| {
             let case = case::store::one(&inner.records, &wanted).map_err(ApiError::internal)?;
-            let case =
-                case.ok_or_else(|| ApiError::Absent(format!("there is no case {wanted}")))?;
+            let case = case.ok_or_else(|| ApiError::absent("线索", "case", &wanted))?;
             let signals = inner.signals_of(&case);
             Ok((case, signals))
         })
@@ -141,9 +142,9 @@ pub async fn decide(
     .map_err(|refusal| {
         use decide::Refusal as R;
         match refusal {
-            R::Role | R::Author(_) => ApiError::Forbidden(refusal.to_string()),
-            R::Decided | R::Unfit(_) => ApiError::Conflict(refusal.to_string()),
-            R::Reason | R::Checks => ApiError::Bad(refusal.to_string()),
+            R::Role(..) | R::Author(_) => ApiError::Forbidden(refusal.words()),
+            R::Decided | R::Unfit(_) => ApiError::Conflict(refusal.words()),
+            R::Reason | R::Checks => ApiError::Bad(refusal.words()),
         }
     })?;
     let verdict = Verdict {
@@ -166,11 +167,11 @@ pub async fn decide(
             if !case::store::decide(&inner.records, &id, &verdict, finding)
                 .map_err(ApiError::internal)?
             {
-                return Err(ApiError::Conflict(decide::Refusal::Decided.to_string()));
+                return Err(ApiError::Conflict(decide::Refusal::Decided.words()));
             }
             let case = case::store::one(&inner.records, &id).map_err(ApiError::internal)?;
             inner.case_page(
-                &case.ok_or_else(|| ApiError::Absent(format!("there is no case {id}")))?,
+                &case.ok_or_else(|| ApiError::absent("线索", "case", &id))?,
                 now,
             )
         })
@@ -217,19 +218,20 @@ fn seal(
     verdict: &Verdict,
     readings: &[u8],
 ) -> Result<Finding, ApiError> {
-    let absent = |what: &str| {
-        ApiError::Conflict(format!(
-            "{what} is not registered; correct the registry first"
+    let absent = |zh: &str, en: &str| {
+        ApiError::Conflict(Text::new(
+            format!("{zh}没有登记；请先更正登记册"),
+            format!("the {en} is not registered; correct the registry first"),
         ))
     };
     let business = inner
         .registry
         .business_of(&case.site)
-        .ok_or_else(|| absent("the business"))?;
+        .ok_or_else(|| absent("市场主体", "business"))?;
     let device = inner
         .registry
         .device(&case.site, &case.device)
-        .ok_or_else(|| absent("the device"))?;
+        .ok_or_else(|| absent("设备", "device"))?;
     let rules: Vec<_> = signals.iter().filter_map(|s| inner.rule_of(s)).collect();
     let (head, hash) = inner.ingest.journal().head();
     let provenance = serde_json::json!({
@@ -291,8 +293,7 @@ pub async fn bundle(
     let bytes = api
         .blocking(move |inner| {
             let found = inner.vault.read(&id).map_err(ApiError::internal)?;
-            let bytes =
-                found.ok_or_else(|| ApiError::Absent(format!("there is no evidence {id}")))?;
+            let bytes = found.ok_or_else(|| ApiError::absent("证据包", "evidence", &id))?;
             let now = Timestamp::now();
             inner
                 .records

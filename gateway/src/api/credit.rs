@@ -2,7 +2,8 @@
 
 use super::{Answer, Api, SignedIn, error::ApiError, view::*};
 use crate::{
-    account::Role,
+    account::Act,
+    case::decide,
     credit::{self, Action},
     risk,
 };
@@ -57,17 +58,13 @@ pub async fn act(
     Shared(api): Shared<Api>,
     Path((id, action)): Path<(String, Action)>,
     Json(body): Json<ReasonBody>,
-) -> Result<Json<CreditPage>, ApiError> {
-    // Anybody may note that a business objects; only a reviewer changes what stands in the record.
-    if user.role == Role::Inspector && action != Action::Objection {
-        return Err(ApiError::Forbidden(
-            "only a reviewer changes the record; you may note an objection".into(),
-        ));
-    }
+) -> Answer<CreditPage> {
+    user.must(match action {
+        Action::Objection => Act::NoteObjection,
+        _ => Act::ChangeRecord,
+    })?;
     if body.reason.trim().is_empty() {
-        return Err(ApiError::Bad(
-            "a reason is missing; write why in a sentence".into(),
-        ));
+        return Err(ApiError::Bad(decide::Refusal::Reason.words()));
     }
     let now = Timestamp::now();
     let page = api
@@ -75,8 +72,8 @@ pub async fn act(
             let done = credit::act(&inner.records, &id, action, &user.name, &body.reason, now)
                 .map_err(ApiError::internal)?;
             let entry = done
-                .ok_or_else(|| ApiError::Absent(format!("there is no credit entry {id}")))?
-                .map_err(|refusal| ApiError::Conflict(refusal.to_string()))?;
+                .ok_or_else(|| ApiError::absent("信用记录条目", "credit entry", &id))?
+                .map_err(|refusal| ApiError::Conflict(refusal.words()))?;
             inner.credit_page(&entry.uscc, now)
         })
         .await?;

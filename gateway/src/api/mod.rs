@@ -15,7 +15,7 @@ mod status; // the gateway itself, and live updates
 pub mod view; // what goes over the wire
 
 use crate::{
-    account::{self, User},
+    account::{self, Act, User},
     credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
@@ -110,6 +110,16 @@ fn token(parts: &Parts) -> Option<String> {
         .split(';')
         .find_map(|c| c.trim().strip_prefix(COOKIE))
         .map(str::to_owned)
+}
+
+impl User {
+    /// Refuses, with who may, what the role does not allow.
+    fn must(&self, act: Act) -> Result<(), ApiError> {
+        match self.role.may(act) {
+            true => Ok(()),
+            false => Err(ApiError::Forbidden(self.role.refusal(act))),
+        }
+    }
 }
 
 impl FromRequestParts<Api> for SignedIn {

@@ -344,7 +344,7 @@ impl Inner {
             .device(&case.site, &case.device)
             .map(|d| self.device_line(d, now));
         let device = device
-            .ok_or_else(|| ApiError::Absent(format!("device {} is not registered", case.device)))?;
+            .ok_or_else(|| ApiError::absent("登记的设备", "registered device", &case.device))?;
         let margin = (3_600_000.0 / self.time_scale) as i64;
         let end = if case.is_ongoing {
             now.as_millis()
@@ -392,7 +392,7 @@ impl Inner {
     pub fn credit_page(&self, uscc: &str, now: Timestamp) -> Result<CreditPage, ApiError> {
         let business = self.registry.businesses.get(uscc);
         let business = business
-            .ok_or_else(|| ApiError::Absent(format!("no business {uscc} is registered")))?;
+            .ok_or_else(|| ApiError::absent("登记的市场主体", "registered business", uscc))?;
         let entries = credit::of(&self.records, uscc).map_err(ApiError::internal)?;
         let grade = risk::grade(&entries, now);
         let views = entries

@@ -22,6 +22,7 @@ pub async fn whoami(SignedIn(user): SignedIn) -> Json<UserView> {
         user: user.name.clone(),
         name: user.name,
         role: user.role,
+        may: user.role.acts(),
     })
 }
 
@@ -61,6 +62,7 @@ pub async fn sign_in(
         user: user.name.clone(),
         name: user.name,
         role: user.role,
+        may: user.role.acts(),
     };
     Ok(([(header::SET_COOKIE, cookie)], Json(view)).into_response())
 }

@@ -1,7 +1,7 @@
 //! Sites with their points, signals and series.
 
 use super::{Answer, Api, SignedIn, error::ApiError, pages::word, view::*};
-use crate::{case, ingest::dictionary::PointKey};
+use crate::{case, detect::rule::Text, ingest::dictionary::PointKey};
 use axum::{
     Json,
     extract::{Path, Query, State as Shared},
@@ -16,7 +16,7 @@ const SIGNALS_MAX: usize = 200;
 const RAW_MAX: usize = 5000;
 
 fn site_id(text: &str) -> Result<SiteId, ApiError> {
-    SiteId::new(text).map_err(|e| ApiError::Bad(e.to_string()))
+    SiteId::new(text).map_err(|e| ApiError::bad(format!("场所编号不对：{text}"), e.to_string()))
 }
 
 /// When each site was last heard of, in one pass over all points.
@@ -73,7 +73,7 @@ pub async fn site(
         .registry
         .site(&id)
         .cloned()
-        .ok_or_else(|| ApiError::Absent(format!("there is no site {site}")))?;
+        .ok_or_else(|| ApiError::absent("场所", "site", &site))?;
     let mut points = Vec::new();
     let mut newest = None;
     for (key, point) in api.0.points(&id) {
@@ -176,18 +176,23 @@ pub async fn series(
     Shared(api): Shared<Api>,
     Query(q): Query<SeriesQuery>,
 ) -> Answer<SeriesView> {
-    let bad = |e: contract::IdError| ApiError::Bad(e.to_string());
+    let bad = |e: contract::IdError| ApiError::bad("设备或测点的名称不对", e.to_string());
     let (site, device) = (site_id(&q.site)?, DeviceId::new(&q.device).map_err(bad)?);
     let point = PointName::new(&q.point).map_err(bad)?;
     if q.from >= q.to {
-        return Err(ApiError::Bad(
-            "`from` is not before `to`; both are ms since 1970".into(),
+        return Err(ApiError::bad(
+            "起点不早于终点（均为 1970 年以来的毫秒数）",
+            "`from` is not before `to`; both are ms since 1970",
         ));
     }
     let dictionary = api.0.ingest.dictionary();
     let key = dictionary.find(&site, &device, &point);
     let key = key.ok_or_else(|| {
-        ApiError::Absent(format!("no reading ever came from {site}/{device}/{point}"))
+        let place = format!("{site}/{device}/{point}");
+        ApiError::Absent(Text::new(
+            format!("从未收到 {place} 的读数"),
+            format!("no reading ever came from {place}"),
+        ))
     })?;
     let unit = dictionary
         .get(key)

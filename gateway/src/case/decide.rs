@@ -1,7 +1,7 @@
 //! Which case a signal belongs to, and what a decision needs. Pure.
 
 use crate::{
-    account::{Role, User},
+    account::{Act, Role, User},
     detect::{Signal, rule::Severity, rule::Text},
 };
 use contract::{DeviceId, PointName, SiteId, Timestamp};
@@ -135,26 +135,49 @@ impl Case {
 }
 
 /// Why a decision is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The role does not allow it.
-    #[error("only a reviewer decides; ask one, or take the case up")]
-    Role,
+    Role(Role, Act),
     /// It was decided.
-    #[error("the case is decided already; a correction is a new item in the credit record")]
     Decided,
-    /// The reviewer wrote the rule.
-    #[error("you are the author of rule {0}; somebody else decides its cases")]
+    /// The person wrote the rule.
     Author(String),
     /// There is no reason.
-    #[error("a reason is missing; write why in a sentence")]
     Reason,
     /// Not everything was looked at.
-    #[error("tick true, complete, clear and accurate after looking at each, or reject the case")]
     Checks,
     /// The device may not give evidence.
-    #[error("the readings are reference only: {0}")]
-    Unfit(String),
+    Unfit(Text),
+}
+
+impl Refusal {
+    /// Why, and what to do.
+    pub fn words(&self) -> Text {
+        match self {
+            Refusal::Role(role, act) => role.refusal(*act),
+            Refusal::Decided => Text::new(
+                "这条线索已经办结；要更正，请在信用记录中另立条目",
+                "the case is decided already; a correction is a new item in the credit record",
+            ),
+            Refusal::Author(rule) => Text::new(
+                format!("规则 {rule} 由你编写，它的线索须由他人办理"),
+                format!("you are the author of rule {rule}; somebody else decides its cases"),
+            ),
+            Refusal::Reason => Text::new(
+                "没有写理由；请用一句话写明",
+                "a reason is missing; write why in a sentence",
+            ),
+            Refusal::Checks => Text::new(
+                "真实、完整、清晰、准确四项须逐项核查后勾选，否则请排除",
+                "tick true, complete, clear and accurate after looking at each, or reject the case",
+            ),
+            Refusal::Unfit(why) => Text::new(
+                format!("读数仅供参考：{}", why.zh),
+                format!("the readings are reference only: {}", why.en),
+            ),
+        }
+    }
 }
 
 /// What a decision is judged by.
@@ -175,8 +198,12 @@ pub fn may_decide(
     checks: Checks,
     facts: &Facts<'_>,
 ) -> Result<(), Refusal> {
-    if user.role == Role::Inspector {
-        return Err(Refusal::Role);
+    let act = match decision {
+        Decision::Confirm => Act::Confirm,
+        Decision::Reject => Act::SetAside,
+    };
+    if !user.role.may(act) {
+        return Err(Refusal::Role(user.role, act));
     }
     if case.verdict.is_some() {
         return Err(Refusal::Decided);
@@ -196,7 +223,7 @@ pub fn may_decide(
             return Err(Refusal::Checks);
         }
         if let Some(first) = facts.obstacles.first() {
-            return Err(Refusal::Unfit(first.en.clone()));
+            return Err(Refusal::Unfit(first.clone()));
         }
     }
     Ok(())
@@ -238,7 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_needs_a_reviewer_a_reason_four_checks_and_a_fit_device() {
+    fn confirming_needs_a_reviewer_a_reason_four_checks_and_a_fit_device_and_setting_aside_a_reason()
+     {
         let case = Case::new("1".into(), &signal("a", 1, 2));
         let user = |role| User {
             name: "li".into(),
@@ -259,9 +287,21 @@ mod tests {
             may_decide(&case, &user(role), decision, reason, checks, &facts)
         };
         let (yes, no) = (Decision::Confirm, Decision::Reject);
+        let none = Checks::default();
+        for (role, decision, act, may) in [
+            (Role::Inspector, yes, Act::Confirm, false),
+            (Role::Inspector, no, Act::SetAside, true),
+            (Role::Reviewer, yes, Act::Confirm, true),
+            (Role::Reviewer, no, Act::SetAside, true),
+            (Role::Admin, yes, Act::Confirm, false),
+            (Role::Admin, no, Act::SetAside, false),
+        ] {
+            let expected = may.then_some(()).ok_or(Refusal::Role(role, act));
+            assert_eq!(check(role, decision, "x", all, facts(&[], &[])), expected);
+        }
         assert_eq!(
-            check(Role::Inspector, yes, "x", all, facts(&[], &[])),
-            Err(Refusal::Role)
+            check(Role::Inspector, no, " ", none, facts(&[], &[])),
+            Err(Refusal::Reason)
         );
         assert_eq!(
             check(Role::Reviewer, no, " ", all, facts(&[], &[])),
@@ -277,7 +317,7 @@ mod tests {
         ));
         let author = [("r".to_owned(), "li".to_owned())];
         assert!(matches!(
-            check(Role::Admin, no, "x", all, facts(&[], &author)),
+            check(Role::Inspector, no, "x", all, facts(&[], &author)),
             Err(Refusal::Author(_))
         ));
         assert_eq!(
@@ -288,10 +328,6 @@ mod tests {
                 Checks::default(),
                 facts(&unfit, &[])
             ),
-            Ok(())
-        );
-        assert_eq!(
-            check(Role::Reviewer, yes, "x", all, facts(&[], &[])),
             Ok(())
         );
     }

@@ -36,6 +36,22 @@ pub enum Status {
     Expired,
 }
 
+impl Status {
+    /// The status as a word.
+    pub fn word(self) -> Text {
+        let (zh, en) = match self {
+            Status::Notified => ("已告知", "notified"),
+            Status::InForce => ("生效", "in force"),
+            Status::UnderObjection => ("异议中", "under objection"),
+            Status::Corrected => ("已更正", "corrected"),
+            Status::Withdrawn => ("已撤销", "withdrawn"),
+            Status::Repaired => ("已修复", "repaired"),
+            Status::Expired => ("已到期", "expired"),
+        };
+        Text::new(zh, en)
+    }
+}
+
 /// What can be done with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -96,11 +112,27 @@ pub struct Entry {
 }
 
 /// A change of status that does not go.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an entry that is {from:?} cannot become {to:?}; see the record's timeline")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusRefusal {
     from: Status,
     to: Status,
+}
+
+impl StatusRefusal {
+    /// Why, and what to do.
+    pub fn words(&self) -> Text {
+        let (from, to) = (self.from.word(), self.to.word());
+        Text::new(
+            format!(
+                "状态为“{}”的条目不能变为“{}”；请看它的状态经过",
+                from.zh, to.zh
+            ),
+            format!(
+                "an entry that is {} cannot become {}; see its timeline",
+                from.en, to.en
+            ),
+        )
+    }
 }
 
 impl Entry {

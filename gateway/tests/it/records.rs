@@ -216,6 +216,7 @@ struct Gateway {
 
 impl Gateway {
     async fn start(platform: &str) -> Gateway {
+        let _before = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
         let data = folder.path().join("data");
@@ -234,7 +235,11 @@ impl Gateway {
         assert!(problems.is_empty(), "{problems}");
         let records = Records::open(&data.join("records.db")).unwrap();
         let mut passwords = Vec::new();
-        for (name, role) in [("chen", Role::Inspector), ("li", Role::Reviewer)] {
+        for (name, role) in [
+            ("chen", Role::Inspector),
+            ("li", Role::Reviewer),
+            ("root", Role::Admin),
+        ] {
             passwords.push((name, account::add(&records, name, role).unwrap()));
         }
         let running = gateway::app::start(config).await.unwrap();
@@ -316,6 +321,13 @@ impl Gateway {
         }
     }
 
+    /// The id of the first case that nobody decided.
+    async fn undecided(&self) -> String {
+        let is_there = |cases: &serde_json::Value| !cases.as_array().unwrap().is_empty();
+        let cases = self.wait("/api/cases?state=open", is_there).await;
+        cases[0]["id"].as_str().unwrap().to_owned()
+    }
+
     fn raise(&self, device: &str, minutes_ago: i64) {
         let mut problems = contract::problems::Problems::new();
         let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/rules");
@@ -355,12 +367,7 @@ async fn a_signal_becomes_a_finding_only_by_a_reviewer_and_then_reaches_record_p
     let platform = Platform::default();
     let gateway = Gateway::start(&platform.listen().await).await;
     gateway.raise("cold-room", 20);
-    let cases = gateway
-        .wait("/api/cases?state=open", |c| {
-            !c.as_array().unwrap().is_empty()
-        })
-        .await;
-    let id = cases[0]["id"].as_str().unwrap().to_owned();
+    let id = gateway.undecided().await;
     let path = format!("/api/cases/{id}/decision");
     let refused = [
         ("nobody", decision("confirm", "so", true), 401),
@@ -469,6 +476,115 @@ async fn a_signal_becomes_a_finding_only_by_a_reviewer_and_then_reaches_record_p
     gateway.wait(&credit, |_| platform.keys().len() == 3).await;
     let records = Records::open(&gateway.folder.path().join("data/records.db")).unwrap();
     assert!(matches!(verify_history(&records).unwrap(), Ok(rows) if rows >= 5));
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_may_not() {
+    let gateway = Gateway::start("http://127.0.0.1:1").await;
+    let because = serde_json::json!({ "reason": "the door was open for a delivery" });
+    let act = |entry: &str, action: &str| format!("/api/credit/{entry}/{action}");
+    for (minutes_ago, who, role, may) in [
+        (
+            9000,
+            "chen",
+            "inspector",
+            ["take_up", "set_aside", "note_objection"].as_slice(),
+        ),
+        (
+            6000,
+            "li",
+            "reviewer",
+            &[
+                "take_up",
+                "set_aside",
+                "confirm",
+                "note_objection",
+                "change_record",
+            ],
+        ),
+        (3000, "root", "admin", &[]),
+    ] {
+        let me = gateway
+            .send(who, "GET", "/api/session", serde_json::Value::Null)
+            .await;
+        let me: serde_json::Value = me.json().await.unwrap();
+        assert_eq!(
+            (&me["role"], &me["may"]),
+            (&role.into(), &serde_json::json!(may))
+        );
+        let allowed = |act: &str, status: u16| if may.contains(&act) { status } else { 403 };
+        gateway.raise("cold-room", minutes_ago);
+        let case = gateway.undecided().await;
+        let decide = format!("/api/cases/{case}/decision");
+        for (path, body, expected) in [
+            (
+                format!("/api/cases/{case}/take"),
+                serde_json::json!({}),
+                allowed("take_up", 200),
+            ),
+            (
+                decide.clone(),
+                decision("reject", "", false),
+                allowed("set_aside", 400),
+            ),
+            (
+                decide.clone(),
+                decision("confirm", "so", false),
+                allowed("confirm", 400),
+            ),
+            (
+                act("none", "objection"),
+                because.clone(),
+                allowed("note_objection", 404),
+            ),
+            (
+                act("none", "in_force"),
+                because.clone(),
+                allowed("change_record", 404),
+            ),
+            (
+                act("none", "uphold"),
+                because.clone(),
+                allowed("change_record", 404),
+            ),
+            (
+                act("none", "correct"),
+                because.clone(),
+                allowed("change_record", 404),
+            ),
+            (
+                act("none", "withdraw"),
+                because.clone(),
+                allowed("change_record", 404),
+            ),
+            (
+                act("none", "repair"),
+                because.clone(),
+                allowed("change_record", 404),
+            ),
+            (
+                decide,
+                decision("reject", "went there, all is well", false),
+                allowed("set_aside", 200),
+            ),
+        ] {
+            let (status, words) = gateway.post(who, &path, body).await;
+            assert_eq!(status, expected, "{who} {path}: {words}");
+            if status != 200 {
+                let said: serde_json::Value = serde_json::from_str(&words).unwrap();
+                let words = |lang: &str| said["message"][lang].as_str().unwrap().to_owned();
+                assert!(
+                    words("zh").chars().any(|c| ('一'..='龥').contains(&c)),
+                    "{said}"
+                );
+                assert!(
+                    said["error"] == words("en") && !words("en").is_empty(),
+                    "{said}"
+                );
+            }
+        }
+    }
     gateway.running.stop().await;
 }
 

@@ -5,7 +5,7 @@ type Schemas = components["schemas"];
 export type Severity = Schemas["Severity"];
 export const SEVERITIES: Severity[] = ["IV", "III", "II", "I"];
 export const rank = (severity: Severity) => 4 - SEVERITIES.indexOf(severity);
-export type Role = Schemas["Role"];
+export type Act = Schemas["Act"];
 export type User = Schemas["UserView"];
 export type SiteLine = Schemas["SiteLine"];
 export type Overview = Schemas["Overview"];

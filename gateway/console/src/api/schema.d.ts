@@ -263,6 +263,11 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * @description What a person may do beside looking.
+         * @enum {string}
+         */
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record";
+        /**
          * @description What can be done with an entry.
          * @enum {string}
          */
@@ -729,8 +734,10 @@ export interface components {
         };
         /** @description A refusal. */
         Refused: {
-            /** @description Why, and what to do, in words. */
+            /** @description Why, and what to do, in English. */
             error: string;
+            /** @description The same in both languages. */
+            message: components["schemas"]["Text"];
         };
         /** @description A refused message. */
         RefusedMessage: {
@@ -749,7 +756,7 @@ export interface components {
             what: string;
         };
         /**
-         * @description What a user may do.
+         * @description Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
          * @enum {string}
          */
         Role: "inspector" | "reviewer" | "admin";
@@ -963,9 +970,11 @@ export interface components {
         };
         /** @description Who is signed in. */
         UserView: {
+            /** @description What the user may do beside looking. */
+            may: components["schemas"]["Act"][];
             /** @description The name to show. */
             name: string;
-            /** @description What the user may do. */
+            /** @description Who the user is. */
             role: components["schemas"]["Role"];
             /** @description The user's id. */
             user: string;

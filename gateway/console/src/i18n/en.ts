@@ -204,6 +204,7 @@ export const en: Record<Key, string> = {
   "case.you": "you",
   "case.cannot": "Cannot be confirmed: {why}",
   "case.notReviewer": "Only a reviewer may confirm. You can take it up, or set it aside with a reason.",
+  "case.onlyLook": "An administrator only looks; inspectors and reviewers decide cases.",
   "case.confirmTitle": "Confirm as a finding",
   "case.rejectTitle": "Set this case aside",
   "case.checks": "Four checks of electronic evidence",

@@ -202,6 +202,7 @@ export const zh = {
   "case.you": "你",
   "case.cannot": "不能确认：{why}",
   "case.notReviewer": "只有复核员可以确认。你可以接手，或说明理由后排除。",
+  "case.onlyLook": "管理员只能查看，线索由检查员和复核员办理。",
   "case.confirmTitle": "确认为认定",
   "case.rejectTitle": "排除这件线索",
   "case.checks": "电子证据四项核查",

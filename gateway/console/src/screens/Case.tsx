@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { App as AntApp, Button } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { CasePage } from "../api/model.ts";
+import type { Act, CasePage } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
@@ -92,9 +92,9 @@ function EvidenceCard({ page }: { page: CasePage }) {
 }
 
 /** Why this person cannot confirm this case now; null when they can. */
-function obstacle(page: CasePage, role: string, t: ReturnType<typeof useI18n>["t"], tx: ReturnType<typeof useI18n>["tx"]): string | null {
+function obstacle(page: CasePage, may: Act[], t: ReturnType<typeof useI18n>["t"], tx: ReturnType<typeof useI18n>["tx"]): string | null {
   if (page.blockers.length > 0) return t("case.cannot", { why: page.blockers.map(tx).join(" ") });
-  if (role === "inspector") return t("case.notReviewer");
+  if (!may.includes("confirm")) return t(may.includes("set_aside") ? "case.notReviewer" : "case.onlyLook");
   return null;
 }
 
@@ -107,8 +107,9 @@ function Actions({ page }: { page: CasePage }) {
   const [choice, setChoice] = useState<Choice | null>(null);
   const decided = page.decision != null || page.state === "confirmed" || page.state === "rejected";
   const waiting = pending?.id === page.id;
-  const why = obstacle(page, user.role, t, tx);
-  const canTake = !decided && !waiting && page.state === "open";
+  const why = obstacle(page, user.may, t, tx);
+  const canTake = !decided && !waiting && page.state === "open" && user.may.includes("take_up");
+  const canReject = !waiting && user.may.includes("set_aside");
   const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(refusal(error, words), 6));
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
@@ -116,7 +117,7 @@ function Actions({ page }: { page: CasePage }) {
       if (choice || event.ctrlKey || event.metaKey || event.altKey || /INPUT|TEXTAREA|SELECT/.test(target.tagName) || decided || waiting) return;
       const key = event.key.toLowerCase();
       if (key === "t" && canTake) void take();
-      else if (key === "r") setChoice("reject");
+      else if (key === "r" && canReject) setChoice("reject");
       else if (key === "c" && !why) setChoice("confirm");
       else return;
       event.preventDefault();
@@ -131,7 +132,7 @@ function Actions({ page }: { page: CasePage }) {
   return (
     <div className="actions">
       <Button onClick={take} disabled={!canTake}>{t("case.takeKey")}</Button>
-      <Button danger onClick={() => setChoice("reject")} disabled={waiting}>{t("case.rejectKey")}</Button>
+      <Button danger onClick={() => setChoice("reject")} disabled={!canReject} data-reject>{t("case.rejectKey")}</Button>
       <Button type="primary" onClick={() => setChoice("confirm")} disabled={why != null || waiting} data-confirm>{t("case.confirmKey")}</Button>
       <span className="muted looked">{page.taken_by ? <>{t("case.takenBy", { who: page.taken_by === user.name || page.taken_by === user.user ? t("case.you") : page.taken_by, at: "" }).replace(/[，,]\s*$/, "")}{page.taken_at && <> · <When at={page.taken_at} /></>}</> : t("case.nobody")}</span>
       {why && <p className="cannot" role="note" data-cannot>{why}</p>}

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { App as AntApp, Button, Input, Modal } from "antd";
 import { useI18n, type Key } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { BusinessLine, CreditAction, CreditEntry, CreditPage, EntryStatus, Role } from "../api/model.ts";
+import type { BusinessLine, CreditAction, CreditEntry, CreditPage, Act, EntryStatus } from "../api/model.ts";
 import { day } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { Nothing, SeverityTag, When } from "../parts/words.tsx";
@@ -15,7 +15,7 @@ const ACTIONS: Record<EntryStatus, CreditAction[]> = {
   notified: ["objection", "in_force", "withdraw"], in_force: ["objection", "repair", "correct", "withdraw"], under_objection: ["uphold", "correct", "withdraw"],
   corrected: ["withdraw"], withdrawn: [], repaired: [], expired: [],
 };
-const allowed = (role: Role, action: CreditAction) => role !== "inspector" || action === "objection";
+const allowed = (may: Act[], action: CreditAction) => may.includes(action === "objection" ? "note_objection" : "change_record");
 
 export default function Credit({ uscc }: { uscc: string | null }) {
   return uscc ? <One uscc={uscc} /> : <All />;
@@ -73,9 +73,9 @@ function Body({ page }: { page: CreditPage }) {
 
 function Entry({ entry }: { entry: CreditEntry }) {
   const { t, tx } = useI18n();
-  const { role } = useUser();
+  const { may } = useUser();
   const [action, setAction] = useState<CreditAction | null>(null);
-  const actions = (ACTIONS[entry.status] ?? []).filter((a) => allowed(role, a));
+  const actions = (ACTIONS[entry.status] ?? []).filter((a) => allowed(may, a));
   return (
     <article className="card entry" data-entry={entry.id} data-status={entry.status}>
       <header><SeverityTag of={entry.severity} /> <strong>{tx(entry.title)}</strong> <span className={`word st-${entry.status}`}>{t(`credit.st.${entry.status}`)}</span><span className="muted num">{entry.id}</span></header>

@@ -12,15 +12,20 @@ pub use plan::*;
 pub use site::*;
 pub use status::*;
 
-use crate::account::Role;
+use crate::{
+    account::{Act, Role},
+    detect::rule::Text,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A refusal.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Refused {
-    /// Why, and what to do, in words.
+    /// Why, and what to do, in English.
     pub error: String,
+    /// The same in both languages.
+    pub message: Text,
 }
 
 /// Name and password.
@@ -40,8 +45,10 @@ pub struct UserView {
     pub user: String,
     /// The name to show.
     pub name: String,
-    /// What the user may do.
+    /// Who the user is.
     pub role: Role,
+    /// What the user may do beside looking.
+    pub may: Vec<Act>,
 }
 
 /// A business.
