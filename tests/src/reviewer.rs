@@ -94,10 +94,8 @@ pub async fn round(
         let _taken = client
             .post(&format!("/api/cases/{id}/take"), &json!({}))
             .await;
-        // A real fault that only a model noticed is a reason to go and look, never a finding: it stays open.
-        let blockers = whole.get("blockers").map(items).unwrap_or_default();
-        if let (true, Some(blocker)) = (is_real, blockers.first()) {
-            let why = text(blocker, &["en"]).unwrap_or_default().to_owned();
+        let ground = ground(&whole);
+        if let (true, Some(why)) = (is_real, why_not(&whole, ground.as_ref())) {
             decisions.left_open.insert(id, why);
             continue;
         }
@@ -107,6 +105,7 @@ pub async fn round(
                 "decision": "confirm",
                 "reason": "去现场核实：情况属实。 Went to look: it is as the readings say.",
                 "checks": { "true": true, "complete": true, "clear": true, "accurate": true },
+                "ground": ground,
             })
         } else {
             json!({ "decision": "reject", "reason": "去现场核实：设备正常。 Went to look: nothing is wrong." })
@@ -126,6 +125,24 @@ pub async fn round(
         .refused
         .retain(|id, _| !decisions.confirmed.contains(id) && !decisions.rejected.contains(id));
     Ok(())
+}
+
+/// The ground this person names: the gravest rule that raised a signal of the case.
+fn ground(case: &Value) -> Option<Value> {
+    let grounds = case.get("grounds").map(items).unwrap_or_default();
+    let raised = grounds.iter().find(|g| g["raised"] == true)?;
+    Some(json!({ "kind": raised["kind"], "id": raised["id"] }))
+}
+
+/// Why this person does not confirm a case: the gateway's own reason; or only a model noticed it, which is a
+/// reason to go and look, and a script has no ground of its own to name.
+fn why_not(case: &Value, ground: Option<&Value>) -> Option<String> {
+    let blockers = case.get("blockers").map(items).unwrap_or_default();
+    match (blockers.first(), ground) {
+        (Some(blocker), _) => Some(text(blocker, &["en"]).unwrap_or_default().to_owned()),
+        (None, None) => Some("only a model raised this, and nobody named a ground".to_owned()),
+        (None, Some(_)) => None,
+    }
 }
 
 /// The id of an item, whether it is a number or text.

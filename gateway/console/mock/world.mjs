@@ -71,10 +71,16 @@ export function world() {
       evidence: e.state === "confirmed" ? { id: `E-${n}`, digest: "7d5b2c1f0e9a48835b6c7d1e2f30415263748596a7b8c9daebfc0d1e2f304152", sealed_at: e.since + 20 * HOUR } : null,
       blockers: dev.fitness.fit ? [] : [T(`“${dev.name.zh}”仅供参考：没有法制审核文件，安装位置没有公布。`, `“${dev.name.en}” is reference only: no legal review on file, location not published.`)],
       innocent: e.rule.startsWith("F") || e.rule === "M-01" ? [T("送货或盘点时库门开着，通常不超过 40 分钟。", "The door was open for a delivery or stocktaking, usually under 40 min."), T("除霜：每天固定时刻，温度先升后降。", "A defrost: at fixed hours, up and then down.")] : [T("仪器正在标定或维护。", "The instrument was being calibrated or maintained.")],
-      history: [], window_from: e.since - HOUR, window_to: (signal.closed_at ?? now) + HOUR };
+      grounds: groundsOf(site, e.rule), history: [], window_from: e.since - HOUR, window_to: (signal.closed_at ?? now) + HOUR };
+  }
+  function groundsOf(site, raised) {
+    const of = (id, isRaised) => ({ kind: "rule", id, text: rules[id].title, basis: T(`${rules[id].standard} ${rules[id].clause}`, `${rules[id].standard} ${rules[id].clause}`), severity: rules[id].severity, raised: isRaised });
+    const others = site.points.map((p) => p.rule).filter((id) => id && id !== raised);
+    const items = [T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), T("可燃气体报警装置完好", "Gas alarm in working order")].map((text, i) => ({ kind: "item", id: `M-${i + 1}`, text, basis: dept.market, severity: null, raised: false }));
+    return [...(rules[raised].model ? [] : [of(raised, true)]), ...others.map((id) => of(id, false)), ...items];
   }
   function entryOf(c, now) {
-    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.title, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
+    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.decision?.ground?.text ?? c.title, ground: c.decision?.ground ?? null, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
       timeline: [{ status: "notified", at: c.decision?.at ?? now, by: "王建国", reason: "已短信告知当事人" }, ...(c.decision && now - c.decision.at > DAY ? [{ status: "in_force", at: c.decision.at + 5 * DAY, by: "系统", reason: "告知期满，未提出异议" }] : [])],
       deliveries: now - (c.decision?.at ?? now) > DAY ? [{ at: c.decision.at + 2 * MIN, attempt: 1, outcome: "failed", answer: "503 平台忙" }, { at: c.decision.at + 4 * MIN, attempt: 2, outcome: "delivered", answer: "200 已接收" }] : [] };
   }
@@ -138,7 +144,9 @@ export function world() {
   function decide(c, body, user) {
     if (c.decision) return { status: 409, body: { error: "already decided" } };
     if (body.decision === "confirm" && c.blockers.length) return { status: 422, body: { error: c.blockers[0].zh } };
-    c.decision = { decision: body.decision, by: user.name, at: Date.now(), reason: body.reason };
+    const ground = c.grounds.find((g) => g.kind === body.ground?.kind && g.id === body.ground?.id) ?? null;
+    if (body.decision === "confirm" && !ground) return { status: 400, body: { error: "the ground is missing", message: T("没有写明依据", "the ground is missing") } };
+    c.decision = { decision: body.decision, by: user.name, at: Date.now(), reason: body.reason, ground };
     c.state = body.decision === "confirm" ? "confirmed" : "rejected";
     if (body.decision === "confirm") {
       c.evidence = { id: `E-${c.id}`, digest: [...Array(64)].map((_, i) => "0123456789abcdef"[Math.floor(noise(i + c.opened_at) * 16)]).join(""), sealed_at: Date.now() };

@@ -3,9 +3,15 @@
 use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
     account::Act,
-    case::{self, Case, Decision, State, Verdict, decide, store::Finding},
+    case::{
+        self, Case, Decision, Ground, GroundKind, GroundName, State, Verdict, decide,
+        store::Finding,
+    },
     credit::{self, Entry, Status, Step},
-    detect::{Signal, rule::Text},
+    detect::{
+        Signal,
+        rule::{Rule, Text},
+    },
     evidence::Subject,
     series::Series,
 };
@@ -121,38 +127,28 @@ pub async fn decide(
             Ok((case, signals))
         })
         .await?;
-    let obstacles = api.0.blockers(&case, &signals);
-    let authors: Vec<(String, String)> = signals
-        .iter()
-        .filter_map(|s| api.0.rule_of(s))
-        .map(|r| (r.id.clone(), r.author.clone()))
-        .collect();
+    let obstacles = api.0.blockers(&case);
+    let grounds = api.0.grounds(&case, &signals);
+    let authors = api.0.authors(&signals, body.ground.as_ref());
     let facts = decide::Facts {
         obstacles: &obstacles,
         authors: &authors,
+        grounds: &grounds,
     };
-    decide::may_decide(
-        &case,
-        &user,
-        body.decision,
-        &body.reason,
-        body.checks,
-        &facts,
-    )
-    .map_err(|refusal| {
-        use decide::Refusal as R;
-        match refusal {
-            R::Role(..) | R::Author(_) => ApiError::Forbidden(refusal.words()),
-            R::Decided | R::Unfit(_) => ApiError::Conflict(refusal.words()),
-            R::Reason | R::Checks => ApiError::Bad(refusal.words()),
-        }
-    })?;
+    let wanted = decide::Wanted {
+        decision: body.decision,
+        reason: &body.reason,
+        checks: body.checks,
+        ground: body.ground.as_ref(),
+    };
+    let ground = decide::may_decide(&case, &user, &wanted, &facts).map_err(refused)?;
     let verdict = Verdict {
         decision: body.decision,
         by: user.name,
         at: now,
         reason: body.reason,
         checks: body.checks,
+        ground,
     };
     let readings = match verdict.decision {
         Decision::Confirm => readings_of(&api, &case, now).await?,
@@ -160,14 +156,14 @@ pub async fn decide(
     };
     let page = api
         .blocking(move |inner| {
-            let finding = match verdict.decision {
-                Decision::Confirm => Some(seal(inner, &case, &signals, &verdict, &readings)?),
-                Decision::Reject => None,
+            let finding = match &verdict.ground {
+                Some(ground) => Some(seal(inner, &case, &signals, &verdict, ground, &readings)?),
+                None => None,
             };
             if !case::store::decide(&inner.records, &id, &verdict, finding)
                 .map_err(ApiError::internal)?
             {
-                return Err(ApiError::Conflict(decide::Refusal::Decided.words()));
+                return Err(refused(decide::Refusal::Decided));
             }
             let case = case::store::one(&inner.records, &id).map_err(ApiError::internal)?;
             inner.case_page(
@@ -178,6 +174,29 @@ pub async fn decide(
         .await?;
     api.told();
     Ok(Json(page))
+}
+
+fn refused(refusal: decide::Refusal) -> ApiError {
+    use decide::Refusal as R;
+    let words = refusal.words();
+    match refusal {
+        R::Role(..) | R::Author(_) => ApiError::Forbidden(words),
+        R::Decided | R::Unfit(_) => ApiError::Conflict(words),
+        R::Reason | R::Checks | R::NoGround | R::Ground(_) => ApiError::Bad(words),
+    }
+}
+
+impl Inner {
+    /// The rules that raised the signals, and the one that is named as the ground, with who wrote them.
+    fn authors(&self, signals: &[Signal], ground: Option<&GroundName>) -> Vec<(String, String)> {
+        let raised = signals.iter().filter_map(|s| self.rule_of(s));
+        let is_named =
+            |r: &&Rule| ground.is_some_and(|g| g.kind == GroundKind::Rule && g.id == r.id);
+        raised
+            .chain(self.rules.iter().filter(is_named))
+            .map(|r| (r.id.clone(), r.author.clone()))
+            .collect()
+    }
 }
 
 /// The readings of every point of the device around the episode, as CSV.
@@ -216,6 +235,7 @@ fn seal(
     case: &Case,
     signals: &[Signal],
     verdict: &Verdict,
+    ground: &Ground,
     readings: &[u8],
 ) -> Result<Finding, ApiError> {
     let absent = |zh: &str, en: &str| {
@@ -255,20 +275,21 @@ fn seal(
         now: verdict.at,
     };
     let evidence = inner.vault.seal(of, &parts).map_err(ApiError::internal)?;
-    let line = inner.case_line(case, signals, verdict.at);
+    let severity = decide::gravity(case, rules.is_empty(), ground);
     let entry = Entry {
         id: format!("{}-{}", case.id, &evidence[..16]),
         uscc: business.uscc.clone(),
         name: business.name.clone(),
         case: case.id.clone(),
         evidence: evidence.clone(),
-        title: line.title,
-        severity: case.severity,
+        title: ground.text.clone(),
+        ground: Some(ground.clone()),
+        severity,
         occurred_at: case.opened_at,
         recorded_at: verdict.at,
         valid_to: verdict
             .at
-            .plus_millis(credit::valid_days(case.severity) * 86_400_000),
+            .plus_millis(credit::valid_days(severity) * 86_400_000),
         timeline: vec![Step {
             status: Status::Notified,
             at: verdict.at,

@@ -2,7 +2,7 @@
 
 use super::{Inner, error::ApiError, view::*};
 use crate::{
-    case::{self, Case},
+    case::{self, Case, Ground, ground},
     credit::{self, Entry, deliver},
     detect::{
         Signal, Source,
@@ -45,14 +45,6 @@ fn model_text() -> Text {
     Text {
         zh: "走势与该测点以往的规律不符。模型只提示，不作判断。".into(),
         en: "The course differs from what is usual for this point. A model points, it does not judge.".into(),
-    }
-}
-
-/// Why only a rule's signal can become a finding.
-pub fn model_only() -> Text {
-    Text {
-        zh: "这条线索只有模型提示，没有依据标准条款的规则，不能认定。请到现场核实。".into(),
-        en: "Only a model raised this and no rule with a clause; it cannot be a finding. Go and look.".into(),
     }
 }
 
@@ -262,21 +254,30 @@ impl Inner {
     }
 
     /// Why a case cannot be confirmed.
-    pub fn blockers(&self, case: &Case, signals: &[Signal]) -> Vec<Text> {
-        let mut blockers = match self.registry.device(&case.site, &case.device) {
+    pub fn blockers(&self, case: &Case) -> Vec<Text> {
+        match self.registry.device(&case.site, &case.device) {
             Some(device) => device.obstacles(case.opened_at),
             None => vec![Text {
                 zh: "设备未登记".into(),
                 en: "The device is not registered".into(),
             }],
-        };
-        if !signals
-            .iter()
-            .any(|s| matches!(s.source, Source::Rule { .. }))
-        {
-            blockers.push(model_only());
         }
-        blockers
+    }
+
+    /// What a confirmation of the case may name as its ground.
+    pub fn grounds(&self, case: &Case, signals: &[Signal]) -> Vec<Ground> {
+        let raised: Vec<&str> = signals
+            .iter()
+            .filter_map(|s| self.rule_of(s))
+            .map(|r| r.id.as_str())
+            .collect();
+        ground::choices(
+            &self.registry,
+            &self.rules,
+            &case.site,
+            case.opened_at,
+            &raised,
+        )
     }
 
     /// A case with everything.
@@ -365,7 +366,8 @@ impl Inner {
             score: None,
             history,
             innocent,
-            blockers: self.blockers(case, &signals),
+            blockers: self.blockers(case),
+            grounds: self.grounds(case, &signals),
             taken_by: case.taken.as_ref().map(|(by, _)| by.clone()),
             taken_at: case.taken.as_ref().map(|(_, at)| at.as_millis()),
             decision: case.verdict.as_ref().map(|v| DecisionView {
@@ -373,6 +375,7 @@ impl Inner {
                 by: v.by.clone(),
                 at: v.at.as_millis(),
                 reason: v.reason.clone(),
+                ground: v.ground.clone(),
             }),
             evidence: case
                 .evidence
@@ -429,6 +432,7 @@ impl Inner {
             id: entry.id.clone(),
             case: entry.case.clone(),
             title: entry.title.clone(),
+            ground: entry.ground.clone(),
             severity: entry.severity,
             occurred_at: entry.occurred_at.as_millis(),
             recorded_at: entry.recorded_at.as_millis(),

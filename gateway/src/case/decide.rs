@@ -1,5 +1,6 @@
 //! Which case a signal belongs to, and what a decision needs. Pure.
 
+use super::ground::{Ground, GroundName};
 use crate::{
     account::{Act, Role, User},
     detect::{Signal, rule::Severity, rule::Text},
@@ -59,6 +60,9 @@ pub struct Verdict {
     pub reason: String,
     /// What was looked at.
     pub checks: Checks,
+    /// What was not met, if it is a confirmation; named by the person.
+    #[serde(default)]
+    pub ground: Option<Ground>,
 }
 
 /// Signals of one episode at one site.
@@ -147,6 +151,10 @@ pub enum Refusal {
     Reason,
     /// Not everything was looked at.
     Checks,
+    /// No ground is named.
+    NoGround,
+    /// The ground that is named is none.
+    Ground(String),
     /// The device may not give evidence.
     Unfit(Text),
 }
@@ -172,6 +180,15 @@ impl Refusal {
                 "真实、完整、清晰、准确四项须逐项核查后勾选，否则请排除",
                 "tick true, complete, clear and accurate after looking at each, or reject the case",
             ),
+            Refusal::NoGround => Text::new(
+                "没有写明依据；请指明违反的规则条款或检查事项，说不出依据的不能确认",
+                "the ground is missing; name the rule with its clause, or the inspection item, that was not met; \
+                 what has no ground cannot be confirmed",
+            ),
+            Refusal::Ground(id) => Text::new(
+                format!("“{id}”不是这个场所适用的规则或检查事项"),
+                format!("{id:?} is no rule or inspection item that applies at this site"),
+            ),
             Refusal::Unfit(why) => Text::new(
                 format!("读数仅供参考：{}", why.zh),
                 format!("the readings are reference only: {}", why.en),
@@ -180,25 +197,38 @@ impl Refusal {
     }
 }
 
+/// What a person wants to decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Confirm or reject.
+    pub decision: Decision,
+    /// Why.
+    pub reason: &'a str,
+    /// What was looked at.
+    pub checks: Checks,
+    /// What was not met, if it is a confirmation.
+    pub ground: Option<&'a GroundName>,
+}
+
 /// What a decision is judged by.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// Why the device's readings are reference only; empty if they are not.
     pub obstacles: &'a [Text],
-    /// Rules of the case with their authors.
+    /// Rules of the case, and the one that is named, with their authors.
     pub authors: &'a [(String, String)],
+    /// What may be named as the ground.
+    pub grounds: &'a [Ground],
 }
 
-/// Whether `user` may decide so.
+/// Whether `user` may decide so; the ground of a confirmation.
 pub fn may_decide(
     case: &Case,
     user: &User,
-    decision: Decision,
-    reason: &str,
-    checks: Checks,
+    wanted: &Wanted<'_>,
     facts: &Facts<'_>,
-) -> Result<(), Refusal> {
-    let act = match decision {
+) -> Result<Option<Ground>, Refusal> {
+    let act = match wanted.decision {
         Decision::Confirm => Act::Confirm,
         Decision::Reject => Act::SetAside,
     };
@@ -215,24 +245,37 @@ pub fn may_decide(
     {
         return Err(Refusal::Author(rule.clone()));
     }
-    if reason.trim().is_empty() {
+    if wanted.reason.trim().is_empty() {
         return Err(Refusal::Reason);
     }
-    if decision == Decision::Confirm {
-        if !(checks.is_true && checks.complete && checks.clear && checks.accurate) {
-            return Err(Refusal::Checks);
-        }
-        if let Some(first) = facts.obstacles.first() {
-            return Err(Refusal::Unfit(first.clone()));
-        }
+    if wanted.decision == Decision::Reject {
+        return Ok(None);
     }
-    Ok(())
+    let checks = wanted.checks;
+    if !(checks.is_true && checks.complete && checks.clear && checks.accurate) {
+        return Err(Refusal::Checks);
+    }
+    let name = wanted.ground.ok_or(Refusal::NoGround)?;
+    let ground = facts.grounds.iter().find(|g| g.is(name));
+    let ground = ground.ok_or_else(|| Refusal::Ground(name.id.clone()))?;
+    match facts.obstacles.first() {
+        Some(first) => Err(Refusal::Unfit(first.clone())),
+        None => Ok(Some(ground.clone())),
+    }
+}
+
+/// How grave a finding is: as its signals, or, where no rule raised one, as the rule that the person names.
+pub fn gravity(case: &Case, is_model_only: bool, ground: &Ground) -> Severity {
+    ground
+        .severity
+        .filter(|_| is_model_only)
+        .unwrap_or(case.severity)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Source;
+    use crate::{case::GroundKind, detect::Source};
 
     fn signal(device: &str, from: i64, to: i64) -> Signal {
         Signal {
@@ -265,70 +308,97 @@ mod tests {
     }
 
     #[test]
-    fn confirming_needs_a_reviewer_a_reason_four_checks_and_a_fit_device_and_setting_aside_a_reason()
-     {
+    fn confirming_needs_a_reviewer_a_reason_four_checks_a_ground_and_a_fit_device() {
         let case = Case::new("1".into(), &signal("a", 1, 2));
-        let user = |role| User {
-            name: "li".into(),
-            role,
-        };
         let all = Checks {
             is_true: true,
             complete: true,
             clear: true,
             accurate: true,
         };
-        let unfit = [Text {
-            zh: "无".into(),
-            en: "no sign".into(),
-        }];
-        let facts = |obstacles, authors| Facts { obstacles, authors };
-        let check = |role, decision, reason, checks, facts: Facts<'_>| {
-            may_decide(&case, &user(role), decision, reason, checks, &facts)
+        let unfit = [Text::new("无", "no sign")];
+        let ground = Ground {
+            kind: GroundKind::Item,
+            id: "M-1".into(),
+            text: Text::new("记录", "records"),
+            basis: Text::new("局", "bureau"),
+            severity: None,
+            raised: false,
         };
-        let (yes, no) = (Decision::Confirm, Decision::Reject);
-        let none = Checks::default();
-        for (role, decision, act, may) in [
-            (Role::Inspector, yes, Act::Confirm, false),
-            (Role::Inspector, no, Act::SetAside, true),
-            (Role::Reviewer, yes, Act::Confirm, true),
-            (Role::Reviewer, no, Act::SetAside, true),
-            (Role::Admin, yes, Act::Confirm, false),
-            (Role::Admin, no, Act::SetAside, false),
+        let grounds = [ground.clone()];
+        let named = |id: &str| GroundName {
+            kind: GroundKind::Item,
+            id: id.into(),
+        };
+        let (known, unknown) = (named("M-1"), named("M-9"));
+        let facts = |obstacles, authors| Facts {
+            obstacles,
+            authors,
+            grounds: &grounds,
+        };
+        let check = |role, wanted: Wanted<'_>, facts: Facts<'_>| {
+            let name = "li".into();
+            may_decide(&case, &User { name, role }, &wanted, &facts)
+        };
+        let confirm = Wanted {
+            decision: Decision::Confirm,
+            reason: "x",
+            checks: all,
+            ground: Some(&known),
+        };
+        let reject = Wanted {
+            decision: Decision::Reject,
+            checks: Checks::default(),
+            ground: None,
+            ..confirm
+        };
+        for (role, wanted, act, allowed) in [
+            (Role::Inspector, confirm, Act::Confirm, None),
+            (Role::Inspector, reject, Act::SetAside, Some(None)),
+            (Role::Reviewer, confirm, Act::Confirm, Some(Some(&ground))),
+            (Role::Reviewer, reject, Act::SetAside, Some(None)),
+            (Role::Admin, confirm, Act::Confirm, None),
+            (Role::Admin, reject, Act::SetAside, None),
         ] {
-            let expected = may.then_some(()).ok_or(Refusal::Role(role, act));
-            assert_eq!(check(role, decision, "x", all, facts(&[], &[])), expected);
+            let expected = allowed.map(|g| g.cloned()).ok_or(Refusal::Role(role, act));
+            assert_eq!(check(role, wanted, facts(&[], &[])), expected);
         }
+        let refused = |wanted| check(Role::Reviewer, wanted, facts(&[], &[])).unwrap_err();
+        let checks = Checks::default();
         assert_eq!(
-            check(Role::Inspector, no, " ", none, facts(&[], &[])),
-            Err(Refusal::Reason)
+            refused(Wanted {
+                reason: " ",
+                ..reject
+            }),
+            Refusal::Reason
         );
-        assert_eq!(
-            check(Role::Reviewer, no, " ", all, facts(&[], &[])),
-            Err(Refusal::Reason)
-        );
-        assert_eq!(
-            check(Role::Reviewer, yes, "x", Checks::default(), facts(&[], &[])),
-            Err(Refusal::Checks)
-        );
-        assert!(matches!(
-            check(Role::Reviewer, yes, "x", all, facts(&unfit, &[])),
-            Err(Refusal::Unfit(_))
-        ));
+        assert_eq!(refused(Wanted { checks, ..confirm }), Refusal::Checks);
+        let ground = None;
+        assert_eq!(refused(Wanted { ground, ..confirm }), Refusal::NoGround);
+        let ground = Some(&unknown);
+        let words = Refusal::Ground("M-9".into());
+        assert_eq!(refused(Wanted { ground, ..confirm }), words);
+        let said = check(Role::Reviewer, confirm, facts(&unfit, &[]));
+        assert_eq!(said, Err(Refusal::Unfit(unfit[0].clone())));
         let author = [("r".to_owned(), "li".to_owned())];
-        assert!(matches!(
-            check(Role::Inspector, no, "x", all, facts(&[], &author)),
-            Err(Refusal::Author(_))
-        ));
-        assert_eq!(
-            check(
-                Role::Reviewer,
-                no,
-                "x",
-                Checks::default(),
-                facts(&unfit, &[])
-            ),
-            Ok(())
-        );
+        let said = check(Role::Inspector, reject, facts(&unfit, &author));
+        assert_eq!(said, Err(Refusal::Author("r".into())));
+    }
+
+    #[test]
+    fn a_finding_is_as_grave_as_its_signals_or_as_the_rule_named_where_only_a_model_pointed() {
+        let case = Case::new("1".into(), &signal("a", 1, 2));
+        let mut ground = Ground {
+            kind: GroundKind::Rule,
+            id: "r".into(),
+            text: Text::default(),
+            basis: Text::default(),
+            severity: Some(Severity::IV),
+            raised: false,
+        };
+        assert_eq!(gravity(&case, false, &ground), Severity::II);
+        assert_eq!(gravity(&case, true, &ground), Severity::IV);
+        ground.severity = None;
+        assert_eq!(gravity(&case, true, &ground), Severity::II);
     }
 }

@@ -6,6 +6,7 @@
 pub mod deliver; // the outbox, at least once
 
 use crate::{
+    case::Ground,
     detect::rule::{Severity, Text},
     store::{Records, RecordsError, get, put, remember},
 };
@@ -99,6 +100,9 @@ pub struct Entry {
     pub evidence: String,
     /// What it is about.
     pub title: Text,
+    /// What was not met, as the person named it.
+    #[serde(default)]
+    pub ground: Option<Ground>,
     /// How grave.
     pub severity: Severity,
     /// When it happened.
@@ -242,7 +246,7 @@ fn outbox(tx: &rusqlite::Transaction<'_>, entry: &Entry, now: Timestamp) -> rusq
     };
     let body = serde_json::json!({
         "record_id": entry.id, "version": version, "op": operation, "record_type": "evidence_ref",
-        "uscc": entry.uscc, "subject_name": entry.name, "title": entry.title, "severity": entry.severity,
+        "uscc": entry.uscc, "subject_name": entry.name, "title": entry.title, "ground": entry.ground, "severity": entry.severity,
         "event_time": entry.occurred_at.to_string(), "decided_time": entry.recorded_at.to_string(),
         "valid_to": entry.valid_to.to_string(), "status": status,
         "objection_flag": status == Status::UnderObjection, "evidence": entry.evidence, "case": entry.case,
@@ -272,6 +276,7 @@ mod tests {
             case: "1".into(),
             evidence: "x".into(),
             title: Text::default(),
+            ground: None,
             severity: Severity::II,
             occurred_at: at,
             recorded_at: at,

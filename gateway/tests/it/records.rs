@@ -69,6 +69,7 @@ fn entry(id: &str) -> Entry {
         case: "1".into(),
         evidence: "e".into(),
         title: Text::default(),
+        ground: None,
         severity: Severity::II,
         occurred_at: at,
         recorded_at: at,
@@ -329,6 +330,11 @@ impl Gateway {
     }
 
     fn raise(&self, device: &str, minutes_ago: i64) {
+        self.raise_from(device, minutes_ago, None);
+    }
+
+    /// Raises a signal of a model, or of a rule if there is none.
+    fn raise_from(&self, device: &str, minutes_ago: i64, model: Option<&str>) {
         let mut problems = contract::problems::Problems::new();
         let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/rules");
         let rules = gateway::detect::rule::load(&rules, &mut problems);
@@ -336,14 +342,25 @@ impl Gateway {
         let opened_at = Timestamp::now().plus_millis(-minutes_ago * 60_000);
         let signal = gateway::detect::Signal {
             id: format!("{device}{minutes_ago}"),
-            source: gateway::detect::Source::Rule {
-                id: rule.id.clone(),
-                version: rule.version,
+            source: match model {
+                Some(name) => gateway::detect::Source::Model {
+                    name: name.into(),
+                    version: 1,
+                    sha256: "0".repeat(64),
+                },
+                None => gateway::detect::Source::Rule {
+                    id: rule.id.clone(),
+                    version: rule.version,
+                },
             },
             site: contract::SiteId::new("restaurant").unwrap(),
             device: contract::DeviceId::new(device).unwrap(),
             point: contract::PointName::new("temperature").unwrap(),
-            severity: Severity::III,
+            severity: if model.is_some() {
+                Severity::I
+            } else {
+                Severity::III
+            },
             opened_at,
             last_at: opened_at.plus_millis(30_000),
             closed_at: Some(opened_at.plus_millis(30_000)),
@@ -358,7 +375,8 @@ impl Gateway {
 }
 
 fn decision(which: &str, reason: &str, all: bool) -> serde_json::Value {
-    serde_json::json!({ "decision": which, "reason": reason,
+    let ground = (which == "confirm").then(|| serde_json::json!({ "kind": "rule", "id": "F-02a" }));
+    serde_json::json!({ "decision": which, "reason": reason, "ground": ground,
         "checks": { "true": true, "complete": true, "clear": true, "accurate": all } })
 }
 
@@ -476,6 +494,58 @@ async fn a_signal_becomes_a_finding_only_by_a_reviewer_and_then_reaches_record_p
     gateway.wait(&credit, |_| platform.keys().len() == 3).await;
     let records = Records::open(&gateway.folder.path().join("data/records.db")).unwrap();
     assert!(matches!(verify_history(&records).unwrap(), Ok(rows) if rows >= 5));
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_model_noticed_becomes_a_finding_when_a_person_names_the_ground_and_not_before()
+{
+    let platform = Platform::default();
+    let gateway = Gateway::start(&platform.listen().await).await;
+    gateway.raise_from("cold-room", 20, Some("forecaster"));
+    let id = gateway.undecided().await;
+    let page = gateway.get(&format!("/api/cases/{id}")).await;
+    let grounds = page["grounds"].as_array().unwrap();
+    assert!(
+        grounds.iter().all(|g| g["raised"] == false),
+        "a machine names none"
+    );
+    assert_eq!(page["blockers"], serde_json::json!([]));
+    let path = format!("/api/cases/{id}/decision");
+    let mut body = decision("confirm", "went there: the records stop in May", true);
+    for (ground, said) in [
+        (serde_json::Value::Null, "name the rule"),
+        (
+            serde_json::json!({ "kind": "item", "id": "E-2" }),
+            "no rule or inspection item",
+        ),
+        (
+            serde_json::json!({ "kind": "rule", "id": "M-1" }),
+            "no rule or inspection item",
+        ),
+    ] {
+        body["ground"] = ground;
+        let (status, words) = gateway.post("li", &path, body.clone()).await;
+        assert!(status == 400 && words.contains(said), "{status} {words}");
+    }
+    assert!(platform.keys().is_empty());
+    body["ground"] = serde_json::json!({ "kind": "item", "id": "M-1" });
+    let (status, words) = gateway.post("li", &path, body).await;
+    assert_eq!(status, 200, "{words}");
+    let page = gateway.get(&format!("/api/cases/{id}")).await;
+    assert_eq!(page["decision"]["ground"]["id"], "M-1");
+    let uscc = page["business"]["uscc"].as_str().unwrap();
+    let credit = gateway.get(&format!("/api/businesses/{uscc}/credit")).await;
+    let entry = &credit["entries"][0];
+    assert_eq!(
+        (&entry["title"]["en"], &entry["severity"]),
+        (&"Temperature records of cold storage".into(), &"I".into())
+    );
+    gateway
+        .wait("/api/status", |_| platform.keys().len() == 1)
+        .await;
+    let sent = platform.taken.lock().unwrap()[0].1.clone();
+    assert_eq!(sent["ground"]["basis"]["en"], "Market supervision");
     gateway.running.stop().await;
 }
 

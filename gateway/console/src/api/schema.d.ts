@@ -408,6 +408,8 @@ export interface components {
             /** @description The device. */
             device: components["schemas"]["DeviceLine"];
             evidence?: null | components["schemas"]["EvidenceView"];
+            /** @description What a confirmation may name as its ground; those that raised a signal first. */
+            grounds: components["schemas"]["Ground"][];
             /** @description What happened here before. */
             history: components["schemas"]["Before"][];
             /** @description What else could explain it. */
@@ -491,6 +493,7 @@ export interface components {
             checks?: components["schemas"]["Checks"];
             /** @description Confirm or reject. */
             decision: components["schemas"]["Decision"];
+            ground?: null | components["schemas"]["GroundName"];
             /** @description Why. */
             reason: string;
         };
@@ -505,6 +508,7 @@ export interface components {
             by: string;
             /** @description Confirm or reject. */
             decision: components["schemas"]["Decision"];
+            ground?: null | components["schemas"]["Ground"];
             /** @description Why. */
             reason: string;
         };
@@ -541,6 +545,7 @@ export interface components {
             case: string;
             /** @description Attempts to deliver. */
             deliveries: components["schemas"]["DeliveryView"][];
+            ground?: null | components["schemas"]["Ground"];
             /** @description Its id. */
             id: string;
             /**
@@ -629,6 +634,32 @@ export interface components {
              * @description To.
              */
             to: number;
+        };
+        /** @description A ground with what it says. */
+        Ground: {
+            /** @description The standard and clause, or the department whose item it is. */
+            basis: components["schemas"]["Text"];
+            /** @description Its id. */
+            id: string;
+            /** @description Rule or inspection item. */
+            kind: components["schemas"]["GroundKind"];
+            /** @description True if it raised a signal of the case. */
+            raised: boolean;
+            severity?: null | components["schemas"]["Severity"];
+            /** @description What it says in one line; the title of the finding. */
+            text: components["schemas"]["Text"];
+        };
+        /**
+         * @description What kind of ground it is.
+         * @enum {string}
+         */
+        GroundKind: "rule" | "item";
+        /** @description A ground by name, as a decision gives it. */
+        GroundName: {
+            /** @description Its id. */
+            id: string;
+            /** @description Rule or inspection item. */
+            kind: components["schemas"]["GroundKind"];
         };
         /** @description A limit that applies to a point. */
         LimitView: {

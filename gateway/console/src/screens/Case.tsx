@@ -8,6 +8,7 @@ import { duration, limit, number, quantity } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { DecisionDialog, type Choice } from "../parts/DecisionDialog.tsx";
+import { GroundLine } from "../parts/Ground.tsx";
 import { FitnessLine, Lasted, SeverityTag, StateTag, When } from "../parts/words.tsx";
 import { usePending } from "../pending.ts";
 import { useUser } from "../session.tsx";
@@ -127,7 +128,7 @@ function Actions({ page }: { page: CasePage }) {
   });
   if (decided) {
     const d = page.decision;
-    return <div className={`decided ${page.state}`} data-decided={page.state}>{d ? <><strong>{t(d.decision === "confirm" ? "case.decided.confirm" : "case.decided.reject", { who: d.by, at: "" }).replace(/[，,]\s*$/, "")}</strong> <When at={d.at} full /> <span>{d.reason}</span></> : <StateTag of={page.state} />}</div>;
+    return <div className={`decided ${page.state}`} data-decided={page.state}>{d ? <><strong>{t(d.decision === "confirm" ? "case.decided.confirm" : "case.decided.reject", { who: d.by, at: "" }).replace(/[，,]\s*$/, "")}</strong> <When at={d.at} full /> <span>{d.reason}</span>{d.ground && <div><GroundLine of={d.ground} /></div>}</> : <StateTag of={page.state} />}</div>;
   }
   return (
     <div className="actions">

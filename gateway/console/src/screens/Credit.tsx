@@ -6,6 +6,7 @@ import { api } from "../api/client.ts";
 import type { BusinessLine, CreditAction, CreditEntry, CreditPage, Act, EntryStatus } from "../api/model.ts";
 import { day } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
+import { GroundLine } from "../parts/Ground.tsx";
 import { Nothing, SeverityTag, When } from "../parts/words.tsx";
 import { useUser } from "../session.tsx";
 import { href } from "../route.ts";
@@ -80,6 +81,7 @@ function Entry({ entry }: { entry: CreditEntry }) {
     <article className="card entry" data-entry={entry.id} data-status={entry.status}>
       <header><SeverityTag of={entry.severity} /> <strong>{tx(entry.title)}</strong> <span className={`word st-${entry.status}`}>{t(`credit.st.${entry.status}`)}</span><span className="muted num">{entry.id}</span></header>
       <p className="muted small">{t("credit.occurred")} <When at={entry.occurred_at} /> · {t("credit.recorded")} <When at={entry.recorded_at} />{entry.public_until && <> · {t("credit.until")} <span className="num">{day(entry.public_until)}</span></>} · <a href={href("cases", entry.case)}>{t("credit.case", { id: entry.case })}</a></p>
+      {entry.ground && <p className="small"><GroundLine of={entry.ground} /></p>}
       <div className="twocol tight">
         <div><h3>{t("credit.timeline")}</h3><ol className="timeline">{entry.timeline.map((s, i) => <li key={i}><strong>{t(`credit.st.${s.status}`)}</strong> <When at={s.at} /> <span className="muted">{s.by}</span><div>{s.reason}</div></li>)}</ol></div>
         <div><h3>{t("credit.deliveries")}</h3>{entry.deliveries.length === 0 ? <p className="muted">{t("credit.noDeliveries")}</p> : <ol className="timeline">{entry.deliveries.map((d, i) => <li key={i}><strong className={d.outcome === "delivered" ? "good" : d.outcome === "waiting" ? "" : "late"}>{t(`credit.${d.outcome}` as Key)}</strong> <When at={d.at} /> <span className="muted">{t("credit.attempt", { n: d.attempt })}</span>{d.answer && <div className="muted">{d.answer}</div>}</li>)}</ol>}</div>

@@ -2,7 +2,7 @@
 
 use super::{BusinessView, DeviceLine, SignalLine};
 use crate::{
-    case::{Checks, Decision, State},
+    case::{Checks, Decision, Ground, GroundName, State},
     detect::rule::{Severity, Text},
 };
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,8 @@ pub struct DecisionView {
     pub at: i64,
     /// Why.
     pub reason: String,
+    /// What was not met, if it is a confirmation.
+    pub ground: Option<Ground>,
 }
 
 /// Sealed evidence.
@@ -131,6 +133,8 @@ pub struct CasePage {
     pub innocent: Vec<Text>,
     /// Why it cannot be confirmed.
     pub blockers: Vec<Text>,
+    /// What a confirmation may name as its ground; those that raised a signal first.
+    pub grounds: Vec<Ground>,
     /// Who took it up.
     pub taken_by: Option<String>,
     /// When.
@@ -155,4 +159,6 @@ pub struct DecisionBody {
     /// What was looked at.
     #[serde(default)]
     pub checks: Checks,
+    /// What was not met; needed to confirm.
+    pub ground: Option<GroundName>,
 }

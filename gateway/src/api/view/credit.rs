@@ -2,6 +2,7 @@
 
 use super::BusinessView;
 use crate::{
+    case::Ground,
     credit::Status,
     detect::rule::{Severity, Text},
     risk::{Class, Line},
@@ -64,6 +65,8 @@ pub struct EntryView {
     pub case: String,
     /// What it is about.
     pub title: Text,
+    /// What was not met.
+    pub ground: Option<Ground>,
     /// How grave.
     pub severity: Severity,
     /// When it happened.
