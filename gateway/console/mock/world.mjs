@@ -80,7 +80,7 @@ export function world() {
     return [...(rules[raised].model ? [] : [of(raised, true)]), ...others.map((id) => of(id, false)), ...items];
   }
   function entryOf(c, now) {
-    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.decision?.ground?.text ?? c.title, ground: c.decision?.ground ?? null, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
+    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.decision?.ground?.text ?? c.title, ground: c.decision?.ground ?? null, corrects: null, superseded_by: null, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
       timeline: [{ status: "notified", at: c.decision?.at ?? now, by: "王建国", reason: "已短信告知当事人" }, ...(c.decision && now - c.decision.at > DAY ? [{ status: "in_force", at: c.decision.at + 5 * DAY, by: "系统", reason: "告知期满，未提出异议" }] : [])],
       deliveries: now - (c.decision?.at ?? now) > DAY ? [{ at: c.decision.at + 2 * MIN, attempt: 1, outcome: "failed", answer: "503 平台忙" }, { at: c.decision.at + 4 * MIN, attempt: 2, outcome: "delivered", answer: "200 已接收" }] : [] };
   }
@@ -157,6 +157,12 @@ export function world() {
   function act(entry, action, body, user) {
     const next = { objection: "under_objection", uphold: "in_force", in_force: "in_force", correct: "corrected", withdraw: "withdrawn", repair: "repaired" }[action];
     if (!next) return null;
+    if (action === "correct") {
+      const c = byId(entry.case), ground = c.grounds.find((g) => g.id === body.correction?.ground?.id) ?? entry.ground;
+      const fresh = { ...entry, id: `${entry.id}-c2`, severity: body.correction?.severity ?? entry.severity, ground, title: ground?.text ?? entry.title, status: "notified", corrects: entry.id, timeline: [{ status: "notified", at: Date.now(), by: user.name, reason: body.reason }], deliveries: [] };
+      entry.superseded_by = fresh.id;
+      entries.unshift(fresh);
+    }
     entry.status = next;
     entry.timeline.push({ status: next, at: Date.now(), by: user.name, reason: body.reason });
     return { status: 200, body: {} };

@@ -296,6 +296,8 @@ fn seal(
             by: verdict.by.clone(),
             reason: verdict.reason.clone(),
         }],
+        corrects: None,
+        superseded_by: None,
     };
     Ok(Finding { evidence, entry })
 }

@@ -1,10 +1,10 @@
 //! Credit records: looking, and acting on entries.
 
-use super::{Answer, Api, SignedIn, error::ApiError, view::*};
+use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
     account::Act,
-    case::decide,
-    credit::{self, Action},
+    case::{self, decide},
+    credit::{self, Action, Correction, Entry, Refusal, deliver},
     risk,
 };
 use axum::{
@@ -51,13 +51,13 @@ pub async fn credit(
 }
 
 /// Acts on a credit entry: objection, in_force, uphold, correct, withdraw or repair.
-#[utoipa::path(post, path = "/api/credit/{id}/{action}", operation_id = "act_on_credit", params(("id" = String, Path), ("action" = Action, Path)), request_body = ReasonBody,
+#[utoipa::path(post, path = "/api/credit/{id}/{action}", operation_id = "act_on_credit", params(("id" = String, Path), ("action" = Action, Path)), request_body = ChangeBody,
     responses((status = 200, body = CreditPage), (status = 403, body = Refused), (status = 409, body = Refused)))]
 pub async fn act(
     SignedIn(user): SignedIn,
     Shared(api): Shared<Api>,
     Path((id, action)): Path<(String, Action)>,
-    Json(body): Json<ReasonBody>,
+    Json(body): Json<ChangeBody>,
 ) -> Answer<CreditPage> {
     user.must(match action {
         Action::Objection => Act::NoteObjection,
@@ -69,14 +69,106 @@ pub async fn act(
     let now = Timestamp::now();
     let page = api
         .blocking(move |inner| {
-            let done = credit::act(&inner.records, &id, action, &user.name, &body.reason, now)
-                .map_err(ApiError::internal)?;
+            let correction = match &body.correction {
+                Some(wanted) => Some(inner.correction(&id, wanted)?),
+                None => None,
+            };
+            let change = credit::Change {
+                action,
+                correction: correction.as_ref(),
+                by: &user.name,
+                reason: &body.reason,
+                now,
+            };
+            let done = credit::act(&inner.records, &id, change).map_err(ApiError::internal)?;
             let entry = done
-                .ok_or_else(|| ApiError::absent("信用记录条目", "credit entry", &id))?
-                .map_err(|refusal| ApiError::Conflict(refusal.words()))?;
+                .ok_or_else(|| no_entry(&id))?
+                .map_err(|refusal| match refusal {
+                    Refusal::Unchanged => ApiError::Bad(refusal.words()),
+                    _ => ApiError::Conflict(refusal.words()),
+                })?;
             inner.credit_page(&entry.uscc, now)
         })
         .await?;
     api.told();
     Ok(Json(page))
+}
+
+fn no_entry(id: &str) -> ApiError {
+    ApiError::absent("信用记录条目", "credit entry", id)
+}
+
+impl Inner {
+    /// A correction with its ground resolved among those that the entry's case may have.
+    fn correction(&self, id: &str, wanted: &CorrectionBody) -> Result<Correction, ApiError> {
+        let entry: Option<Entry> = self
+            .records
+            .get(credit::KIND, id)
+            .map_err(ApiError::internal)?;
+        let entry = entry.ok_or_else(|| no_entry(id))?;
+        let case = case::store::one(&self.records, &entry.case).map_err(ApiError::internal)?;
+        let grounds = case.map(|c| self.grounds(&c, &self.signals_of(&c)));
+        let ground = wanted.ground.as_ref().map(|name| {
+            let found = grounds.unwrap_or_default().into_iter().find(|g| g.is(name));
+            found.ok_or_else(|| ApiError::Bad(decide::Refusal::Ground(name.id.clone()).words()))
+        });
+        Ok(Correction {
+            severity: wanted.severity,
+            ground: ground.transpose()?,
+        })
+    }
+
+    /// A business's credit record.
+    pub fn credit_page(&self, uscc: &str, now: Timestamp) -> Result<CreditPage, ApiError> {
+        let business = self.registry.businesses.get(uscc);
+        let business = business
+            .ok_or_else(|| ApiError::absent("登记的市场主体", "registered business", uscc))?;
+        let entries = credit::of(&self.records, uscc).map_err(ApiError::internal)?;
+        let grade = risk::grade(&entries, now);
+        let views = entries
+            .iter()
+            .map(|e| self.entry_view(e, now))
+            .collect::<Result<_, _>>()?;
+        Ok(CreditPage {
+            business: BusinessView {
+                uscc: business.uscc.clone(),
+                name: business.name.clone(),
+            },
+            grade: grade.class,
+            score: Some(grade.score),
+            explanation: grade.explanation,
+            entries: views,
+        })
+    }
+
+    fn entry_view(&self, entry: &Entry, now: Timestamp) -> Result<EntryView, ApiError> {
+        let attempts = deliver::attempts(&self.records, &entry.id).map_err(ApiError::internal)?;
+        let step = |s: &credit::Step| StepView {
+            status: s.status,
+            at: s.at.as_millis(),
+            by: s.by.clone(),
+            reason: s.reason.clone(),
+        };
+        let delivery = |(n, a): (usize, deliver::Attempt)| DeliveryView {
+            at: a.at.as_millis(),
+            attempt: n + 1,
+            outcome: a.outcome,
+            answer: a.answer,
+        };
+        Ok(EntryView {
+            id: entry.id.clone(),
+            case: entry.case.clone(),
+            title: entry.title.clone(),
+            ground: entry.ground.clone(),
+            severity: entry.severity,
+            occurred_at: entry.occurred_at.as_millis(),
+            recorded_at: entry.recorded_at.as_millis(),
+            public_until: Some(entry.valid_to.as_millis()),
+            status: entry.status(now),
+            timeline: entry.timeline.iter().map(step).collect(),
+            corrects: entry.corrects.clone(),
+            superseded_by: entry.superseded_by.clone(),
+            deliveries: attempts.into_iter().enumerate().map(delivery).collect(),
+        })
+    }
 }

@@ -3,14 +3,12 @@
 use super::{Inner, error::ApiError, view::*};
 use crate::{
     case::{self, Case, Ground, ground},
-    credit::{self, Entry, deliver},
     detect::{
         Signal, Source,
         rule::{Comparator, Measure, Rule, Severity, Text},
     },
     ingest::dictionary::PointKey,
     registry::{Device, Site, day_ms},
-    risk,
 };
 use contract::{Quality, SiteId, Timestamp};
 
@@ -388,58 +386,6 @@ impl Inner {
                 }),
             window_from: case.opened_at.as_millis() - margin,
             window_to: end + margin / 4,
-        })
-    }
-
-    /// A business's credit record.
-    pub fn credit_page(&self, uscc: &str, now: Timestamp) -> Result<CreditPage, ApiError> {
-        let business = self.registry.businesses.get(uscc);
-        let business = business
-            .ok_or_else(|| ApiError::absent("登记的市场主体", "registered business", uscc))?;
-        let entries = credit::of(&self.records, uscc).map_err(ApiError::internal)?;
-        let grade = risk::grade(&entries, now);
-        let views = entries
-            .iter()
-            .map(|e| self.entry_view(e, now))
-            .collect::<Result<_, _>>()?;
-        Ok(CreditPage {
-            business: BusinessView {
-                uscc: business.uscc.clone(),
-                name: business.name.clone(),
-            },
-            grade: grade.class,
-            score: Some(grade.score),
-            explanation: grade.explanation,
-            entries: views,
-        })
-    }
-
-    fn entry_view(&self, entry: &Entry, now: Timestamp) -> Result<EntryView, ApiError> {
-        let attempts = deliver::attempts(&self.records, &entry.id).map_err(ApiError::internal)?;
-        let step = |s: &credit::Step| StepView {
-            status: s.status,
-            at: s.at.as_millis(),
-            by: s.by.clone(),
-            reason: s.reason.clone(),
-        };
-        let delivery = |(n, a): (usize, deliver::Attempt)| DeliveryView {
-            at: a.at.as_millis(),
-            attempt: n + 1,
-            outcome: a.outcome,
-            answer: a.answer,
-        };
-        Ok(EntryView {
-            id: entry.id.clone(),
-            case: entry.case.clone(),
-            title: entry.title.clone(),
-            ground: entry.ground.clone(),
-            severity: entry.severity,
-            occurred_at: entry.occurred_at.as_millis(),
-            recorded_at: entry.recorded_at.as_millis(),
-            public_until: Some(entry.valid_to.as_millis()),
-            status: entry.status(now),
-            timeline: entry.timeline.iter().map(step).collect(),
-            deliveries: attempts.into_iter().enumerate().map(delivery).collect(),
         })
     }
 }

@@ -143,6 +143,8 @@ mod tests {
                 by: String::new(),
                 reason: String::new(),
             }],
+            corrects: None,
+            superseded_by: None,
         }
     }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use contract::Timestamp;
 use gateway::account::{self, Role};
-use gateway::credit::{self, Action, Entry, Status, Step, deliver};
+use gateway::credit::{self, Action, Change, Correction, Entry, Status, Step, deliver};
 use gateway::detect::rule::{Severity, Text};
 use gateway::store::{Records, verify_history};
 use std::{
@@ -66,7 +66,7 @@ fn entry(id: &str) -> Entry {
         id: id.into(),
         uscc: "914403001922038216".into(),
         name: "示例".into(),
-        case: "1".into(),
+        case: format!("case of {id}"),
         evidence: "e".into(),
         title: Text::default(),
         ground: None,
@@ -80,6 +80,8 @@ fn entry(id: &str) -> Entry {
             by: "li".into(),
             reason: "seen".into(),
         }],
+        corrects: None,
+        superseded_by: None,
     }
 }
 
@@ -120,7 +122,18 @@ impl World {
     }
 
     fn act(&self, id: &str, action: Action) {
-        credit::act(&self.records, id, action, "li", "r", Timestamp::now())
+        let lighter = Correction {
+            severity: Some(Severity::I),
+            ground: None,
+        };
+        let change = Change {
+            action,
+            correction: Some(&lighter),
+            by: "li",
+            reason: "r",
+            now: Timestamp::now(),
+        };
+        credit::act(&self.records, id, change)
             .unwrap()
             .unwrap()
             .unwrap();
@@ -172,6 +185,48 @@ async fn versions_of_one_entry_arrive_in_order_and_do_not_hold_up_others() {
         (&"d".into(), &"withdrawn".into())
     );
     assert_eq!(verify_history(&world.records).unwrap(), Ok(3));
+}
+
+#[tokio::test]
+async fn a_correction_arrives_after_the_mark_on_what_it_replaces_and_a_repeat_is_the_same() {
+    let world = world(&[201, 503]).await;
+    world.confirm("a");
+    world.act("a", Action::Correct);
+    // The mark on the old entry fails, so the new entry must wait.
+    assert_eq!((world.step().await, world.step().await), (1, 0));
+    assert_eq!((world.step().await, world.step().await), (1, 1));
+    assert_eq!(world.platform.keys(), ["a-1", "a-2", "a-c2-1"]);
+    let taken = world.platform.taken.lock().unwrap().clone();
+    let (old, new) = (&taken[1].1, &taken[2].1);
+    assert_eq!(
+        (&old["op"], &old["status"]),
+        (&"u".into(), &"corrected".into())
+    );
+    assert_eq!(old["superseded_by"], "a-c2");
+    assert_eq!(
+        (&new["op"], &new["corrects"], &new["severity"]),
+        (&"i".into(), &"a".into(), &"I".into())
+    );
+    // A crash between delivery and writing it down: everything goes again.
+    world
+        .records
+        .write("forget", |tx| {
+            tx.execute("UPDATE outbox SET delivered_at = NULL, due_at = 0", [])
+        })
+        .unwrap();
+    while world.step().await > 0 {}
+    assert_eq!(
+        world.platform.taken.lock().unwrap()[3..],
+        taken,
+        "same keys, same bodies"
+    );
+    let entries = credit::of(&world.records, &entry("a").uscc).unwrap();
+    assert_eq!(entries.len(), 2, "both are visible");
+    assert_eq!(
+        gateway::risk::grade(&entries, Timestamp::now()).score,
+        1.0,
+        "only the new one counts"
+    );
 }
 
 #[tokio::test]
@@ -546,7 +601,80 @@ async fn what_only_a_model_noticed_becomes_a_finding_when_a_person_names_the_gro
         .await;
     let sent = platform.taken.lock().unwrap()[0].1.clone();
     assert_eq!(sent["ground"]["basis"]["en"], "Market supervision");
+    correct_and_repair(&gateway, uscc, entry["id"].as_str().unwrap()).await;
     gateway.running.stop().await;
+}
+
+/// Objection, correction and repair: each says who, when and why, on the entry it was done to.
+async fn correct_and_repair(gateway: &Gateway, uscc: &str, old: &str) {
+    let credit = format!("/api/businesses/{uscc}/credit");
+    let act = |entry: &str, action: &str| format!("/api/credit/{entry}/{action}");
+    let because = |reason: &str| serde_json::json!({ "reason": reason });
+    let (status, words) = gateway
+        .post(
+            "chen",
+            &act(old, "objection"),
+            because("it was another fridge"),
+        )
+        .await;
+    assert_eq!(status, 200, "{words}");
+    let mut body = because("the temperature itself was too high");
+    let (status, words) = gateway.post("li", &act(old, "correct"), body.clone()).await;
+    assert!(
+        status == 400 && words.contains("changes nothing"),
+        "{words}"
+    );
+    body["correction"] =
+        serde_json::json!({ "ground": { "kind": "rule", "id": "F-02a" }, "severity": "II" });
+    let (status, words) = gateway.post("li", &act(old, "correct"), body).await;
+    assert_eq!(status, 200, "{words}");
+    let new = format!("{old}-c2");
+    let (status, words) = gateway
+        .post("li", &act(old, "withdraw"), because("no"))
+        .await;
+    assert!(status == 409 && words.contains(&new), "{words}");
+    for (action, reason) in [
+        ("in_force", "nobody was heard"),
+        ("repair", "trained, and kept for a month"),
+    ] {
+        let (status, words) = gateway
+            .post("li", &act(&new, action), because(reason))
+            .await;
+        assert_eq!(status, 200, "{words}");
+    }
+    let page = gateway.get(&credit).await;
+    let told = |id: &str| {
+        let entries = page["entries"].as_array().unwrap();
+        let entry = entries.iter().find(|e| e["id"] == id).unwrap();
+        let steps = entry["timeline"].as_array().unwrap().iter();
+        let step = |s: &serde_json::Value| {
+            assert!(s["at"].as_i64().unwrap() > 0);
+            format!("{} by {}: {}", s["status"], s["by"], s["reason"]).replace('"', "")
+        };
+        (entry.clone(), steps.map(step).collect::<Vec<_>>())
+    };
+    let (entry, steps) = told(old);
+    assert_eq!(entry["superseded_by"], new.as_str());
+    assert_eq!(
+        steps[1..],
+        [
+            "under_objection by chen: it was another fridge",
+            "corrected by li: the temperature itself was too high"
+        ]
+    );
+    let (entry, steps) = told(&new);
+    assert_eq!(
+        (&entry["corrects"], &entry["severity"]),
+        (&old.into(), &"II".into())
+    );
+    assert_eq!(
+        steps,
+        [
+            "notified by li: the temperature itself was too high",
+            "in_force by li: nobody was heard",
+            "repaired by li: trained, and kept for a month"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, CreditAction, GroundName } from "./model.ts";
+import type { Checks, Correction, CreditAction, GroundName } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -47,8 +47,8 @@ export const api = {
   },
   businesses: () => told(client.GET("/api/businesses")),
   credit: (uscc: string) => told(client.GET("/api/businesses/{uscc}/credit", { params: { path: { uscc } } })),
-  creditAction: async (id: string, action: CreditAction, reason: string) => {
-    await told(client.POST("/api/credit/{id}/{action}", { params: { path: { id, action } }, body: { reason } }));
+  creditAction: async (id: string, action: CreditAction, reason: string, correction: Correction | null) => {
+    await told(client.POST("/api/credit/{id}/{action}", { params: { path: { id, action } }, body: { reason, correction } }));
     refresh();
   },
   plan: () => told(client.GET("/api/inspection/plan")),

@@ -22,6 +22,7 @@ export type Ground = Schemas["Ground"];
 export type GroundName = Schemas["GroundName"];
 export type Checks = Schemas["Checks"];
 export type EntryStatus = Schemas["Status"];
+export type Correction = Schemas["CorrectionBody"];
 export type CreditAction = Schemas["Action"];
 export type CreditEntry = Schemas["EntryView"];
 export type CreditPage = Schemas["CreditPage"];

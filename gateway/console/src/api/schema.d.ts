@@ -450,6 +450,12 @@ export interface components {
              */
             window_to: number;
         };
+        /** @description What is done with an entry, and why. */
+        ChangeBody: {
+            correction?: null | components["schemas"]["CorrectionBody"];
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What the reviewer looked at (行政处罚法 Art. 41: true, clear, complete, accurate). */
         Checks: {
             /** @description 准确. */
@@ -466,6 +472,11 @@ export interface components {
          * @enum {string}
          */
         Class: "A" | "B" | "C" | "D";
+        /** @description What a correction changes; what is left out stays. */
+        CorrectionBody: {
+            ground?: null | components["schemas"]["GroundName"];
+            severity?: null | components["schemas"]["Severity"];
+        };
         /** @description A business's credit record. */
         CreditPage: {
             /** @description The business. */
@@ -543,6 +554,8 @@ export interface components {
         EntryView: {
             /** @description The case it comes from. */
             case: string;
+            /** @description The entry that it corrects. */
+            corrects?: string | null;
             /** @description Attempts to deliver. */
             deliveries: components["schemas"]["DeliveryView"][];
             ground?: null | components["schemas"]["Ground"];
@@ -567,6 +580,8 @@ export interface components {
             severity: components["schemas"]["Severity"];
             /** @description Where it stands. */
             status: components["schemas"]["Status"];
+            /** @description The entry that corrected it. */
+            superseded_by?: string | null;
             /** @description How it came there. */
             timeline: components["schemas"]["StepView"][];
             /** @description What it is about. */
@@ -757,11 +772,6 @@ export interface components {
              * @description The value.
              */
             value?: number | null;
-        };
-        /** @description A reason. */
-        ReasonBody: {
-            /** @description Why. */
-            reason: string;
         };
         /** @description A refusal. */
         Refused: {
@@ -1215,7 +1225,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["ChangeBody"];
             };
         };
         responses: {

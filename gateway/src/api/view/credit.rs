@@ -2,7 +2,7 @@
 
 use super::BusinessView;
 use crate::{
-    case::Ground,
+    case::{Ground, GroundName},
     credit::Status,
     detect::rule::{Severity, Text},
     risk::{Class, Line},
@@ -23,11 +23,22 @@ pub struct BusinessLine {
     pub entries: usize,
 }
 
-/// A reason.
+/// What is done with an entry, and why.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ReasonBody {
+pub struct ChangeBody {
     /// Why.
     pub reason: String,
+    /// What changes, if it is a correction.
+    pub correction: Option<CorrectionBody>,
+}
+
+/// What a correction changes; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CorrectionBody {
+    /// How grave.
+    pub severity: Option<Severity>,
+    /// What was not met.
+    pub ground: Option<GroundName>,
 }
 
 /// A change of an entry's status.
@@ -79,6 +90,10 @@ pub struct EntryView {
     pub status: Status,
     /// How it came there.
     pub timeline: Vec<StepView>,
+    /// The entry that it corrects.
+    pub corrects: Option<String>,
+    /// The entry that corrected it.
+    pub superseded_by: Option<String>,
     /// Attempts to deliver.
     pub deliveries: Vec<DeliveryView>,
 }
