@@ -16,6 +16,7 @@ const rules = {
   "S-01": { permitted: "le", value: 25, severity: "IV", text: T("可燃气体达到 25 %LEL 即一级报警，立即处置。", "Combustible gas at 25 %LEL is a first alarm; act at once."), standard: "GB/T 50493-2019", clause: "第 5.5.2 条", averaging_s: null, dwell_s: 0, title: T("可燃气体浓度达到报警值", "Combustible gas at alarm level") },
   "M-01": { permitted: "le", value: 0.6, severity: "III", text: T("模型认为这段温度曲线不像库温：变化过小，像插在冰水里。", "The model finds this curve unlike a cold room: it hardly moves, as in iced water."), standard: "模型卡", clause: "第 3 节", averaging_s: 300, dwell_s: 1800, title: T("温度曲线异常，疑似探头移位", "Unusual temperature curve, the probe may have been moved"), model: "series-anomaly 1.0" },
 };
+const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
 const dept = { market: T("市场监管", "market supervision"), environment: T("生态环境", "environment"), emergency: T("应急管理", "emergency management"), fire: T("消防", "fire service") };
 const fit = (cert, legal = true) => ({
   fit: legal, certificate: cert, valid_to: Date.now() + 210 * DAY, legal_review: legal ? "漯法审〔2026〕12号" : null, technical_review: "漯技审〔2026〕31号",
@@ -44,7 +45,7 @@ function episodes(now) {
   return [
     episode("S-01", "gas", "combustible", "songshan-shop", now - 62 * MIN, 9 * MIN, 41.5),
     episode("M-01", "cold-room", "temperature", "shahe-kitchen", now - 9 * HOUR, 2 * HOUR, 0.87, "open", { score: 0.87 }),
-    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 95 * MIN, null, 13.4),
+    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 95 * MIN, null, 13.4, "open", { also: ["F-01", "freezer", "temperature", -12.6] }),
     episode("A-01", "fume", "concentration", "shahe-kitchen", now - 20 * HOUR, 50 * MIN, 4.6),
     episode("A-12", "stack", "nox", "shuanghui-boiler", now - 5 * DAY, HOUR, 236, "taken"),
     episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 16 * DAY, 48 * MIN, 11.2, "confirmed"),
@@ -64,8 +65,13 @@ export function world() {
     const hours = { I: 240, II: 72, III: 24, IV: 1 }[rule.severity];
     const id = `C-2026-${String(1000 + n)}`;
     const signal = { id: `S-${n}`, rule: e.rule, title: rule.title, severity: rule.severity, device: dev.id, point: p.name, point_label: p.label, opened_at: e.since, closed_at: e.lasted ? e.since + e.lasted : null, measured: e.peak, permitted: rule.permitted, limit: rule.value, unit: e.rule === "M-01" ? "分" : p.unit, case: id };
+    const also = e.also ? (([id2, device2, point2, peak]) => {
+      const r = rules[id2], d = site.devices.find((x) => x.id === device2), q = site.points.find((x) => x.device === device2 && x.name === point2);
+      return { device: d, point: q, rule: r, signal: { ...signal, id: `S-${n}b`, rule: id2, title: r.title, severity: r.severity, device: device2, point: point2, point_label: q.label, opened_at: e.since + 10 * MIN, measured: peak, permitted: r.permitted, limit: r.value, unit: q.unit } };
+    })(e.also) : null;
+    const pointIn = (d, q, id3) => ({ device: d.id, device_name: d.name, point: q.name, label: q.label, limits: e.score ? [] : [limitOf(id3)] });
     return { id, site: site.id, site_name: site.name, business: site.business, severity: rule.severity, state: e.state, title: rule.title, rule: e.rule, opened_at: e.since, ended_at: signal.closed_at, due_at: e.since + hours * HOUR, measured: e.score ? null : e.peak, permitted: e.score ? null : rule.permitted, limit: e.score ? null : rule.value, unit: p.unit, fit: dev.fitness.fit, score: e.score ?? null,
-      device: dev, point: p.name, point_label: p.label, signals: [signal], rules: [{ id: e.rule, version: "2026.11", text: rule.text, standard: rule.standard, clause: rule.clause, averaging_s: rule.averaging_s, dwell_s: rule.dwell_s, model: rule.model ?? null }],
+      device: dev, point: p.name, signal_count: also ? 2 : 1, devices: also ? [dev, also.device] : [dev], points: also ? [pointIn(dev, p, e.rule), pointIn(also.device, also.point, e.also[0])] : [pointIn(dev, p, e.rule)], signals: also ? [signal, also.signal] : [signal], rules: [{ id: e.rule, version: "2026.11", text: rule.text, standard: rule.standard, clause: rule.clause, averaging_s: rule.averaging_s, dwell_s: rule.dwell_s, model: rule.model ?? null }],
       taken_by: e.state === "open" ? null : "李敏", taken_at: e.state === "open" ? null : e.since + 2 * HOUR,
       decision: e.state === "confirmed" ? { decision: "confirm", by: "王建国", at: e.since + 20 * HOUR, reason: "现场核实库门密封条破损" } : e.state === "rejected" ? { decision: "reject", by: "王建国", at: e.since + 6 * HOUR, reason: "正常除霜，时长略长" } : null,
       evidence: e.state === "confirmed" ? { id: `E-${n}`, digest: "7d5b2c1f0e9a48835b6c7d1e2f30415263748596a7b8c9daebfc0d1e2f304152", sealed_at: e.since + 20 * HOUR } : null,
@@ -87,16 +93,15 @@ export function world() {
   const openBy = (id) => Object.fromEntries(["I", "II", "III", "IV"].map((s) => [s, cases.filter((c) => c.site === id && c.severity === s && c.signals.some((x) => !x.closed_at || c.state === "open")).length]));
   const last = (s) => (s.status === "never" ? null : Date.now() - (s.silent_for ?? (Date.now() % 5000)));
   const siteLine = ({ id, name, address, business, domains, status, agents, agents_online, ...s }) => ({ id, name, address, business, domains, status, agents, agents_online, last_reading_at: last({ status, ...s }), open: openBy(id) });
-  const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
 
   function valueAt(site, p, at) {
     let v = p.base + p.swing * Math.sin(at / (23 * MIN)) * 0.6 + p.swing * (noise(Math.floor(at / 20_000)) - 0.5);
-    for (const c of cases.filter((x) => x.site === site && x.device.id === p.device && x.point === p.name)) {
+    for (const c of cases.filter((x) => x.site === site && x.signals.some((y) => y.device === p.device && y.point === p.name))) {
       const to = c.ended_at ?? Date.now() + HOUR;
       if (at < c.opened_at - 30 * MIN || at > to + 20 * MIN) continue;
       if (c.score) { v = 0.05 * noise(at) + 0.4; continue; }
       const up = Math.min(1, Math.max(0, (at - c.opened_at + 30 * MIN) / (40 * MIN))), down = Math.max(0, Math.min(1, (to + 20 * MIN - at) / (20 * MIN)));
-      v += (c.signals[0].measured - p.base) * Math.min(up, down) * (0.9 + 0.1 * noise(at));
+      v += (c.signals.find((y) => y.device === p.device && y.point === p.name).measured - p.base) * Math.min(up, down) * (0.9 + 0.1 * noise(at));
     }
     return v;
   }

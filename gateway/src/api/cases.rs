@@ -42,7 +42,6 @@ pub async fn cases(
     Shared(api): Shared<Api>,
     Query(q): Query<CaseQuery>,
 ) -> Answer<Vec<CaseLine>> {
-    let now = Timestamp::now();
     api.blocking(move |inner| {
         let mut all = case::store::all(&inner.records).map_err(ApiError::internal)?;
         all.retain(|c| match q.state {
@@ -61,7 +60,7 @@ pub async fn cases(
         });
         Ok(all
             .iter()
-            .map(|c| inner.case_line(c, &inner.signals_of(c), now))
+            .map(|c| inner.case_line(c, &inner.signals_of(c)))
             .collect())
     })
     .await
@@ -127,7 +126,7 @@ pub async fn decide(
             Ok((case, signals))
         })
         .await?;
-    let obstacles = api.0.blockers(&case);
+    let obstacles = api.0.obstacles(&case, &signals, body.ground.as_ref());
     let grounds = api.0.grounds(&case, &signals);
     let authors = api.0.authors(&signals, body.ground.as_ref());
     let facts = decide::Facts {
@@ -151,7 +150,7 @@ pub async fn decide(
         ground,
     };
     let readings = match verdict.decision {
-        Decision::Confirm => readings_of(&api, &case, now).await?,
+        Decision::Confirm => readings_of(&api, &case, &signals, now).await?,
         Decision::Reject => Vec::new(),
     };
     let page = api
@@ -187,6 +186,19 @@ fn refused(refusal: decide::Refusal) -> ApiError {
 }
 
 impl Inner {
+    /// Why the readings behind `ground` are reference only: those of the signals that it raised, else of all.
+    fn obstacles(&self, case: &Case, signals: &[Signal], ground: Option<&GroundName>) -> Vec<Text> {
+        let is_behind = |s: &&Signal| {
+            let rule = self.rule_of(s);
+            rule.is_some_and(|r| ground.is_some_and(|g| g.kind == GroundKind::Rule && g.id == r.id))
+        };
+        let behind: Vec<Signal> = signals.iter().filter(is_behind).cloned().collect();
+        match behind.is_empty() {
+            true => self.blockers(case, signals),
+            false => self.blockers(case, &behind),
+        }
+    }
+
     /// The rules that raised the signals, and the one that is named as the ground, with who wrote them.
     fn authors(&self, signals: &[Signal], ground: Option<&GroundName>) -> Vec<(String, String)> {
         let raised = signals.iter().filter_map(|s| self.rule_of(s));
@@ -199,8 +211,13 @@ impl Inner {
     }
 }
 
-/// The readings of every point of the device around the episode, as CSV.
-async fn readings_of(api: &Api, case: &Case, now: Timestamp) -> Result<Vec<u8>, ApiError> {
+/// The readings of every point of the devices around the episode, as CSV.
+async fn readings_of(
+    api: &Api,
+    case: &Case,
+    signals: &[Signal],
+    now: Timestamp,
+) -> Result<Vec<u8>, ApiError> {
     let margin = (1_800_000.0 / api.0.time_scale) as i64;
     let from = case.opened_at.plus_millis(-margin);
     let to = if case.is_ongoing {
@@ -209,9 +226,10 @@ async fn readings_of(api: &Api, case: &Case, now: Timestamp) -> Result<Vec<u8>, 
         case.last_at.plus_millis(margin)
     };
     let series: &Series = &api.0.series;
+    let devices = decide::devices(signals);
     let mut csv = String::from("device_time,device,point,unit,value,quality\n");
     for (key, point) in api.0.points(&case.site) {
-        if point.device != case.device {
+        if !devices.contains(&&point.device) {
             continue;
         }
         for r in series
@@ -238,24 +256,16 @@ fn seal(
     ground: &Ground,
     readings: &[u8],
 ) -> Result<Finding, ApiError> {
-    let absent = |zh: &str, en: &str| {
+    let business = inner.registry.business_of(&case.site).ok_or_else(|| {
         ApiError::Conflict(Text::new(
-            format!("{zh}没有登记；请先更正登记册"),
-            format!("the {en} is not registered; correct the registry first"),
+            "市场主体没有登记；请先更正登记册",
+            "the business is not registered; correct the registry first",
         ))
-    };
-    let business = inner
-        .registry
-        .business_of(&case.site)
-        .ok_or_else(|| absent("市场主体", "business"))?;
-    let device = inner
-        .registry
-        .device(&case.site, &case.device)
-        .ok_or_else(|| absent("设备", "device"))?;
+    })?;
     let rules: Vec<_> = signals.iter().filter_map(|s| inner.rule_of(s)).collect();
     let (head, hash) = inner.ingest.journal().head();
     let provenance = serde_json::json!({
-        "device": inner.device_line(device, verdict.at), "site": case.site, "journal_block": head.0,
+        "devices": inner.devices_of(case, signals, verdict.at), "site": case.site, "journal_block": head.0,
         "journal_hash": crate::store::hex(&hash), "rule_time_scale": inner.time_scale,
     });
     let json = |value: &serde_json::Value| {

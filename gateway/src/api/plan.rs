@@ -74,7 +74,7 @@ fn plan_of(
         let site = inner.registry.site(&v.site);
         let finding = |id: &String| {
             let case = cases.iter().find(|c| c.id == *id)?;
-            let line = inner.case_line(case, &inner.signals_of(case), now);
+            let line = inner.case_line(case, &inner.signals_of(case));
             Some(FindingView {
                 case: line.id,
                 title: line.title,

@@ -3,9 +3,9 @@
 use super::ground::{Ground, GroundName};
 use crate::{
     account::{Act, Role, User},
-    detect::{Signal, rule::Severity, rule::Text},
+    detect::{Signal, Source, rule::Severity, rule::Text},
 };
-use contract::{DeviceId, PointName, SiteId, Timestamp};
+use contract::{DeviceId, SiteId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a case stands.
@@ -72,10 +72,6 @@ pub struct Case {
     pub id: String,
     /// Where.
     pub site: SiteId,
-    /// The device of its first signal.
-    pub device: DeviceId,
-    /// The point of its first signal.
-    pub point: PointName,
     /// The worst of its signals.
     pub severity: Severity,
     /// Where it stands.
@@ -102,8 +98,6 @@ impl Case {
         Case {
             id,
             site: signal.site.clone(),
-            device: signal.device.clone(),
-            point: signal.point.clone(),
             severity: signal.severity,
             state: State::Open,
             signals: vec![signal.id.clone()],
@@ -116,14 +110,13 @@ impl Case {
         }
     }
 
-    /// True if `signal` tells of the same episode: same device, case not decided, and not more than `gap_ms`
-    /// between the two.
+    /// True if `signal` tells of the same episode: same site, whatever the device, case not decided, and the two
+    /// overlap or are not more than `gap_ms` apart. What is open lasts until now.
     pub fn takes(&self, signal: &Signal, gap_ms: i64) -> bool {
         self.verdict.is_none()
             && self.site == signal.site
-            && self.device == signal.device
-            && signal.opened_at.since(self.last_at) <= gap_ms
-            && self.opened_at.since(signal.last_at) <= gap_ms
+            && (self.is_ongoing || signal.opened_at.since(self.last_at) <= gap_ms)
+            && (signal.closed_at.is_none() || self.opened_at.since(signal.last_at) <= gap_ms)
     }
 
     /// Adds a signal, or what became of one.
@@ -264,6 +257,40 @@ pub fn may_decide(
     }
 }
 
+/// The signals of a case, the gravest first; of equally grave ones a rule's before a model's, then the earliest.
+pub fn gravest_first(mut signals: Vec<Signal>) -> Vec<Signal> {
+    signals.sort_by_key(|s| {
+        let is_model = matches!(s.source, Source::Model { .. });
+        (std::cmp::Reverse(s.severity), is_model, s.opened_at)
+    });
+    signals
+}
+
+/// The devices that raised the signals, each once, in their order.
+pub fn devices(signals: &[Signal]) -> Vec<&DeviceId> {
+    let mut devices = Vec::new();
+    for signal in signals {
+        if !devices.contains(&&signal.device) {
+            devices.push(&signal.device);
+        }
+    }
+    devices
+}
+
+/// By when somebody should decide: the earliest that any of its signals asks for; `None` if none asks.
+pub fn due_ms(signals: &[Signal]) -> Option<i64> {
+    let due = |signal: &Signal| {
+        let hours = match signal.severity {
+            Severity::IV => 1,
+            Severity::III => 24,
+            Severity::II => 72,
+            Severity::I => return None,
+        };
+        Some(signal.opened_at.as_millis() + hours * 3_600_000)
+    };
+    signals.iter().filter_map(due).min()
+}
+
 /// How grave a finding is: as its signals, or, where no rule raised one, as the rule that the person names.
 pub fn gravity(case: &Case, is_model_only: bool, ground: &Ground) -> Severity {
     ground
@@ -275,7 +302,8 @@ pub fn gravity(case: &Case, is_model_only: bool, ground: &Ground) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::GroundKind, detect::Source};
+    use crate::case::GroundKind;
+    use contract::PointName;
 
     fn signal(device: &str, from: i64, to: i64) -> Signal {
         Signal {
@@ -300,11 +328,49 @@ mod tests {
     }
 
     #[test]
-    fn signals_of_one_device_close_in_time_are_one_case_and_others_are_not() {
-        let case = Case::new("1".into(), &signal("a", 1000, 2000));
-        assert!(case.takes(&signal("a", 2500, 2600), 1000));
-        assert!(!case.takes(&signal("a", 3500, 3600), 1000));
-        assert!(!case.takes(&signal("b", 2500, 2600), 1000));
+    fn signals_of_one_site_close_in_time_are_one_case_whatever_the_device_and_others_are_not() {
+        let closed = |device: &str, from: i64, to: i64| Signal {
+            closed_at: Some(Timestamp::from_millis(to)),
+            ..signal(device, from, to)
+        };
+        let case = Case::new("1".into(), &closed("a", 1000, 2000));
+        let check = |signal: &Signal, takes| assert_eq!(case.takes(signal, 1000), takes);
+        check(&closed("a", 2500, 2600), true);
+        check(&closed("b", 2500, 2600), true);
+        check(&closed("b", 1200, 1300), true);
+        check(&closed("b", 0, 10), true);
+        check(&closed("a", 3500, 3600), false);
+        check(&closed("b", -900, -800), false);
+        let elsewhere = Signal {
+            site: SiteId::new("other").unwrap(),
+            ..closed("a", 1200, 1300)
+        };
+        check(&elsewhere, false);
+        // What is still open reaches until now, however long ago its last reading was.
+        check(&signal("b", -900, -800), true);
+        let ongoing = Case::new("2".into(), &signal("a", 1000, 2000));
+        assert!(ongoing.takes(&closed("b", 900_000, 900_001), 1000));
+    }
+
+    #[test]
+    fn the_gravest_signal_leads_and_each_is_due_by_its_own_time() {
+        let grave = Signal {
+            severity: Severity::IV,
+            ..signal("b", 10 * 3_600_000, 10 * 3_600_000)
+        };
+        let model = Signal {
+            source: Source::Model {
+                name: "m".into(),
+                version: 1,
+                sha256: String::new(),
+            },
+            ..signal("c", 0, 5)
+        };
+        let signals = gravest_first(vec![model, signal("a", 1, 2), signal("a", 0, 2), grave]);
+        let names: Vec<&str> = devices(&signals).iter().map(|d| d.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c"]);
+        assert_eq!(due_ms(&signals), Some(11 * 3_600_000));
+        assert_eq!(due_ms(&[]), None);
     }
 
     #[test]

@@ -605,6 +605,79 @@ async fn what_only_a_model_noticed_becomes_a_finding_when_a_person_names_the_gro
     gateway.running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_of_one_site_and_time_are_one_case_across_devices_sealed_with_the_readings_of_each()
+{
+    let gateway = Gateway::start("http://127.0.0.1:1").await;
+    gateway.raise("cold-room", 50);
+    gateway.raise("kitchen-camera", 20);
+    gateway.raise("freezer", 10);
+    gateway.raise("freezer", 500);
+    let gathered = |cases: &serde_json::Value| {
+        let mut counts: Vec<u64> = cases
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["signal_count"].as_u64().unwrap())
+            .collect();
+        counts.sort_unstable();
+        counts == [1, 3]
+    };
+    let cases = gateway.wait("/api/cases?state=open", gathered).await;
+    let case = cases
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["signal_count"] == 3)
+        .unwrap();
+    let id = case["id"].as_str().unwrap();
+    let page = gateway.get(&format!("/api/cases/{id}")).await;
+    let devices: Vec<&str> = page["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(devices, ["cold-room", "kitchen-camera", "freezer"]);
+    assert_eq!(page["points"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        page["blockers"],
+        serde_json::json!([]),
+        "two of its devices may give evidence"
+    );
+    let path = format!("/api/cases/{id}/decision");
+    let (status, words) = gateway
+        .post("li", &path, decision("confirm", "went there", true))
+        .await;
+    assert_eq!(status, 200, "{words}");
+    let page = gateway.get(&format!("/api/cases/{id}")).await;
+    let bundle = format!(
+        "/api/evidence/{}/bundle",
+        page["evidence"]["id"].as_str().unwrap()
+    );
+    let bundle = gateway
+        .send("li", "GET", &bundle, serde_json::Value::Null)
+        .await
+        .bytes()
+        .await
+        .unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bundle)).unwrap();
+    let provenance: serde_json::Value =
+        serde_json::from_reader(zip.by_name("provenance.json").unwrap()).unwrap();
+    let fit: Vec<bool> = provenance["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["fitness"]["fit"].as_bool().unwrap())
+        .collect();
+    assert_eq!(
+        fit,
+        [true, false, true],
+        "what is reference only is marked so"
+    );
+    gateway.running.stop().await;
+}
+
 /// Objection, correction and repair: each says who, when and why, on the entry it was done to.
 async fn correct_and_repair(gateway: &Gateway, uscc: &str, old: &str) {
     let credit = format!("/api/businesses/{uscc}/credit");

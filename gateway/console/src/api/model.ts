@@ -15,6 +15,7 @@ export type DeviceLine = Schemas["DeviceLine"];
 export type SignalLine = Schemas["SignalLine"];
 export type SitePage = Schemas["SitePage"];
 export type Series = Schemas["SeriesView"];
+export type CasePoint = Schemas["CasePoint"];
 export type CaseState = Schemas["State"];
 export type CaseLine = Schemas["CaseLine"];
 export type CasePage = Schemas["CasePage"];

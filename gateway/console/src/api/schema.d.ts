@@ -364,7 +364,7 @@ export interface components {
              * @description Until when; `None` while it goes on.
              */
             ended_at?: number | null;
-            /** @description Whether the device may give evidence. */
+            /** @description Whether any of its devices may give evidence. */
             fit: boolean;
             /** @description Its id. */
             id: string;
@@ -389,6 +389,8 @@ export interface components {
             rule: string;
             /** @description How urgent. */
             severity: components["schemas"]["Severity"];
+            /** @description How many signals it gathers. */
+            signal_count: number;
             /** @description The site. */
             site: string;
             /** @description Its name. */
@@ -405,8 +407,8 @@ export interface components {
             /** @description Why it cannot be confirmed. */
             blockers: components["schemas"]["Text"][];
             decision?: null | components["schemas"]["DecisionView"];
-            /** @description The device. */
-            device: components["schemas"]["DeviceLine"];
+            /** @description The devices that raised its signals, that of the gravest first. */
+            devices: components["schemas"]["DeviceLine"][];
             evidence?: null | components["schemas"]["EvidenceView"];
             /** @description What a confirmation may name as its ground; those that raised a signal first. */
             grounds: components["schemas"]["Ground"][];
@@ -419,10 +421,8 @@ export interface components {
              * @description The gateway's clock.
              */
             now: number;
-            /** @description The point. */
-            point: string;
-            /** @description Its label. */
-            point_label: components["schemas"]["Text"];
+            /** @description Their points, that of the gravest signal first. */
+            points: components["schemas"]["CasePoint"][];
             /** @description Rules and models. */
             rules: components["schemas"]["RuleView"][];
             /**
@@ -449,6 +449,19 @@ export interface components {
              * @description Where it ends.
              */
             window_to: number;
+        };
+        /** @description A point of a case. */
+        CasePoint: {
+            /** @description The device. */
+            device: string;
+            /** @description Its name. */
+            device_name: components["schemas"]["Text"];
+            /** @description Its label. */
+            label: components["schemas"]["Text"];
+            /** @description The limits that were exceeded. */
+            limits: components["schemas"]["LimitView"][];
+            /** @description The point. */
+            point: string;
         };
         /** @description What is done with an entry, and why. */
         ChangeBody: {

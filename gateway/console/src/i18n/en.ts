@@ -171,6 +171,7 @@ export const en: Record<Key, string> = {
   "cases.lasted": "lasted {d}",
   "cases.ongoing": "going on for {d}",
   "cases.unfit": "reference only",
+  "cases.signals": "and {n} signals in all",
   "case.back": "Back to the cases",
   "case.no": "Case {id}",
   "case.measured": "Measured",

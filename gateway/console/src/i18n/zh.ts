@@ -169,6 +169,7 @@ export const zh = {
   "cases.lasted": "持续 {d}",
   "cases.ongoing": "仍在持续 {d}",
   "cases.unfit": "仅供参考",
+  "cases.signals": "等 {n} 个信号",
   "case.back": "返回线索列表",
   "case.no": "线索 {id}",
   "case.measured": "测得",

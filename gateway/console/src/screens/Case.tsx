@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { App as AntApp, Button } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { Act, CasePage } from "../api/model.ts";
+import type { Act, CasePage, CasePoint, SignalLine } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
@@ -23,7 +23,11 @@ export default function Case({ id }: { id: string }) {
 
 function Body({ page }: { page: CasePage }) {
   const { t, tx } = useI18n();
-  const limits = page.permitted != null && page.limit != null ? [{ rule: page.rule, permitted: page.permitted, value: page.limit }] : [];
+  // Of one device the point's name is enough; of several the device is said as well.
+  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${tx(p.label)}` : tx(p.label));
+  const pointOf = (s: SignalLine) => page.points.find((p) => p.device === s.device && p.point === s.point);
+  const lead = page.points[0];
+  const to = page.ended_at == null ? page.window_from + 600_000 * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / 600_000) : page.window_to;
   return (
     <>
       <div className="head casehead">
@@ -34,7 +38,7 @@ function Body({ page }: { page: CasePage }) {
       </div>
       <dl className="facts-strip">
         {page.score != null && <div><dt>{t("case.score")}</dt><dd className="num">{t("case.scoreOf", { n: number(page.score) })}</dd></div>}
-        {page.measured != null && <div><dt>{t("case.measured")} · {tx(page.point_label)}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
+        {page.measured != null && <div><dt>{t("case.measured")}{lead && ` · ${named(lead)}`}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
         {page.permitted != null && page.limit != null && <div><dt>{t("case.limit")}</dt><dd className="num">{limit(page.permitted, page.limit, page.unit, t)}</dd></div>}
         <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} bare /></dd></div>
         <div><dt>{t("chart.opened")}</dt><dd><When at={page.opened_at} full /></dd></div>
@@ -44,7 +48,7 @@ function Body({ page }: { page: CasePage }) {
         <div>
         <section>
           <h2>{t("case.before")}</h2>
-          <div className="card"><PointChart site={page.site} device={page.device.id} point={page.point} label={tx(page.point_label)} limits={limits} signals={page.signals} from={page.window_from} to={page.ended_at == null ? page.window_from + 600_000 * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / 600_000) : page.window_to} height={300} /></div>
+          {page.points.map((p, i) => <div className="card" key={`${p.device}/${p.point}`}><PointChart site={page.site} device={p.device} point={p.point} label={named(p)} limits={p.limits} signals={page.signals} from={page.window_from} to={to} height={i === 0 ? 300 : 200} /></div>)}
         </section>
         <section><h2>{t("case.history")}</h2><History page={page} /></section>
         <section><h2>{t("case.evidence")}</h2><EvidenceCard page={page} /></section>
@@ -52,10 +56,10 @@ function Body({ page }: { page: CasePage }) {
         <div>
           <section><h2>{t("case.rule")}</h2>{page.rules.map((rule) => <Rule key={rule.id} rule={rule} />)}</section>
           <section><h2>{t("case.innocent")}</h2>{page.innocent.length === 0 ? <p className="muted">{t("case.noInnocent")}</p> : <ul className="card plainlist">{page.innocent.map((text) => <li key={text.zh}>{tx(text)}</li>)}</ul>}</section>
-          <section><h2>{t("case.fitness")}</h2><div className="card"><FitnessLine of={page.device} /></div></section>
+          <section><h2>{t("case.fitness")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>
         </div>
       </div>
-      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} /></section>}
+      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : tx(s.point_label); }} /></section>}
     </>
   );
 }

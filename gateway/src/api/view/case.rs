@@ -1,6 +1,6 @@
 //! Cases and their decisions.
 
-use super::{BusinessView, DeviceLine, SignalLine};
+use super::{BusinessView, DeviceLine, LimitView, SignalLine};
 use crate::{
     case::{Checks, Decision, Ground, GroundName, State},
     detect::rule::{Severity, Text},
@@ -41,7 +41,9 @@ pub struct CaseLine {
     pub limit: Option<f64>,
     /// The unit.
     pub unit: String,
-    /// Whether the device may give evidence.
+    /// How many signals it gathers.
+    pub signal_count: usize,
+    /// Whether any of its devices may give evidence.
     pub fit: bool,
 }
 
@@ -107,6 +109,21 @@ pub struct Before {
     pub reason: String,
 }
 
+/// A point of a case.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CasePoint {
+    /// The device.
+    pub device: String,
+    /// Its name.
+    pub device_name: Text,
+    /// The point.
+    pub point: String,
+    /// Its label.
+    pub label: Text,
+    /// The limits that were exceeded.
+    pub limits: Vec<LimitView>,
+}
+
 /// A case with everything.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CasePage {
@@ -115,12 +132,10 @@ pub struct CasePage {
     pub line: CaseLine,
     /// The gateway's clock.
     pub now: i64,
-    /// The device.
-    pub device: DeviceLine,
-    /// The point.
-    pub point: String,
-    /// Its label.
-    pub point_label: Text,
+    /// The devices that raised its signals, that of the gravest first.
+    pub devices: Vec<DeviceLine>,
+    /// Their points, that of the gravest signal first.
+    pub points: Vec<CasePoint>,
     /// Rules and models.
     pub rules: Vec<RuleView>,
     /// Signals.
