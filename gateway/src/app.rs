@@ -139,6 +139,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         rules: config.rules,
         time_scale: config.time_scale,
+        frequency: config.inspection,
         signals: signals.clone(),
         series: series.series.clone(),
         ingest: ingest.clone(),

@@ -18,6 +18,7 @@ const rules = {
 };
 const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
 const dept = { market: T("市场监管", "market supervision"), environment: T("生态环境", "environment"), emergency: T("应急管理", "emergency management"), fire: T("消防", "fire service") };
+const ALLOWANCE = [T("风险等级 B", "Risk class B"), T("同一部门间隔不少于 365 天；全部部门合计一年最多 2 次，今年已 1 次（国办发〔2024〕54号要求设上限，次数由本地配置）", "One department at most every 365 days; all together at most 2 visits a year, 1 made this year (国办发〔2024〕54号 demands a cap; the numbers are configured here)")];
 const fit = (cert, legal = true) => ({
   fit: legal, certificate: cert, valid_to: Date.now() + 210 * DAY, legal_review: legal ? "漯法审〔2026〕12号" : null, technical_review: "漯技审〔2026〕31号",
   sign: "已设置", published_at: legal ? Date.now() - 90 * DAY : null, reasons: legal ? [] : [T("没有法制审核文件", "no legal review on file"), T("安装位置没有公布", "the location is not published")],
@@ -136,15 +137,18 @@ export function world() {
   }
   function plan() {
     const visits = sites.slice(0, 3).map((s, i) => ({ site: s.id, site_name: s.name, address: s.address, business: s.business, grade: credit(s.business.uscc).grade,
-      why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), T("距上次检查 97 天", "97 days since the last visit")] : [T("年度计划", "The yearly plan")],
+      why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), ...ALLOWANCE] : ALLOWANCE,
+      later: i === 0 ? [{ id: "0-9", text: T("从业人员健康证明", "Health certificates of staff"), departments: [dept.market], proved_since: null, proved_by: null, due_at: start + 20 * DAY, not_before: start + 96 * DAY }] : [],
       findings: cases.filter((c) => c.site === s.id && c.state !== "rejected").map((c) => ({ case: c.id, title: c.title, severity: c.severity, state: c.state })),
       items: [
-        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: [dept.market], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null },
-        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: [dept.market, dept.environment], proved_since: null, proved_by: null, due_at: start + 4 * DAY },
-        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: [dept.emergency, dept.fire], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null },
-        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: [dept.fire], proved_since: null, proved_by: null, due_at: null },
+        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: [dept.market], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null, not_before: null },
+        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: [dept.market, dept.environment], proved_since: null, proved_by: null, due_at: start + 4 * DAY, not_before: null },
+        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: [dept.emergency, dept.fire], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null, not_before: null },
+        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: [dept.fire], proved_since: null, proved_by: null, due_at: null, not_before: null },
       ].filter((item) => [[0, 1, 3], [1, 3], [2, 3]][i].includes(Number(item.id.slice(2)) - 1)) }));
-    return { day: Date.now(), visits, separate: 7 };
+    const last = sites[3];
+    const waiting = [{ site: last.id, site_name: last.name, business: last.business, grade: "B", why: [T("各部门不久前来过，未到下次检查时间", "Its departments were here not long ago; the next visit is not due"), ...ALLOWANCE], next_at: start + 140 * DAY }];
+    return { day: Date.now(), visits, waiting, separate: 7 };
   }
   function decide(c, body, user) {
     if (c.decision) return { status: 409, body: { error: "already decided" } };

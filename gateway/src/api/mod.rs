@@ -20,6 +20,7 @@ use crate::{
     detect::{Signals, rule::Rule},
     evidence::Vault,
     ingest::Ingest,
+    inspection::frequency::Frequency,
     metrics::Metrics,
     registry::Registry,
     series::Series,
@@ -57,6 +58,8 @@ pub struct Inner {
     pub rules: Vec<Rule>,
     /// 1 in earnest.
     pub time_scale: f64,
+    /// How often somebody may visit.
+    pub frequency: Frequency,
     /// Signals.
     pub signals: Signals,
     /// Series.

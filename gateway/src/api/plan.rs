@@ -2,8 +2,9 @@
 
 use super::{Answer, Api, Inner, SignedIn, error::ApiError, sites::last_readings, view::*};
 use crate::{
-    case::{self, State},
-    credit, inspection, risk,
+    case::{self, Case, State},
+    credit::{self, Entry, Status},
+    inspection, risk,
 };
 use axum::{Json, extract::State as Shared};
 use contract::{SiteId, Timestamp};
@@ -56,8 +57,10 @@ fn plan_of(
             class: risk::grade(&entries, now).class,
             findings: cases
                 .iter()
-                .filter(|c| c.site == site.id && c.state == State::Confirmed)
-                .map(|c| c.id.clone())
+                .filter(|c| {
+                    c.site == site.id && c.state == State::Confirmed && stands(&entries, c, now)
+                })
+                .filter_map(|c| Some((c.id.clone(), c.verdict.as_ref()?.at)))
                 .collect(),
             quiet_since: inner
                 .registry
@@ -68,8 +71,8 @@ fn plan_of(
                 .collect(),
         });
     }
-    let visits = inspection::plan(&inner.registry, &facts);
-    let separate = inspection::separate(&visits);
+    let plan = inspection::plan(&inner.registry, &facts, &inner.frequency, now);
+    let separate = inspection::separate(&plan.visits);
     let view = |v: &inspection::Visit| {
         let site = inner.registry.site(&v.site);
         let finding = |id: &String| {
@@ -102,6 +105,7 @@ fn plan_of(
                     .map(|d| d.name.clone())
             }),
             due_at: Some(i.due.as_millis()),
+            not_before: i.not_before.map(Timestamp::as_millis),
         };
         VisitView {
             site: v.site.to_string(),
@@ -112,13 +116,36 @@ fn plan_of(
             why: v.why.clone(),
             findings: v.findings.iter().filter_map(finding).collect(),
             items: v.items.iter().map(item).collect(),
+            later: v.later.iter().map(item).collect(),
         }
+    };
+    let waiting = |w: &inspection::Waiting| WaitingView {
+        site: w.site.to_string(),
+        site_name: inner
+            .registry
+            .site(&w.site)
+            .map(|s| s.name.clone())
+            .unwrap_or_default(),
+        business: inner.business(&w.site),
+        grade: w.class,
+        why: w.why.clone(),
+        next_at: w.next.map(Timestamp::as_millis),
     };
     let shift = 8 * 3_600_000;
     let day = (now.as_millis() + shift).div_euclid(86_400_000) * 86_400_000 - shift;
     Ok(PlanView {
         day,
-        visits: visits.iter().map(view).collect(),
+        visits: plan.visits.iter().map(view).collect(),
+        waiting: plan.waiting.iter().map(waiting).collect(),
         separate,
     })
+}
+
+/// True while an entry of the case counts; one that was withdrawn, repaired or is over sends nobody.
+fn stands(entries: &[Entry], case: &Case, now: Timestamp) -> bool {
+    use Status as S;
+    let counts = |status| matches!(status, S::Notified | S::InForce | S::UnderObjection);
+    entries
+        .iter()
+        .any(|e| e.case == case.id && counts(e.status(now)))
 }

@@ -745,6 +745,8 @@ export interface components {
             separate: number;
             /** @description The visits, in order. */
             visits: components["schemas"]["VisitView"][];
+            /** @description Sites to which nobody goes for now. */
+            waiting: components["schemas"]["WaitingView"][];
         };
         /** @description A point in one line. */
         PointLine: {
@@ -1044,6 +1046,11 @@ export interface components {
             due_at?: number | null;
             /** @description Its id. */
             id: string;
+            /**
+             * Format: int64
+             * @description Before this its department may not come again.
+             */
+            not_before?: number | null;
             proved_by?: null | components["schemas"]["Text"];
             /**
              * Format: int64
@@ -1065,11 +1072,31 @@ export interface components {
             grade: components["schemas"]["Class"];
             /** @description What to check. */
             items: components["schemas"]["VisitItem"][];
+            /** @description What has to wait, since its department was here not long ago. */
+            later: components["schemas"]["VisitItem"][];
             /** @description Where. */
             site: string;
             /** @description Its name. */
             site_name: components["schemas"]["Text"];
             /** @description Why it stands here. */
+            why: components["schemas"]["Text"][];
+        };
+        /** @description A site to which nobody goes for now. */
+        WaitingView: {
+            /** @description The business. */
+            business: components["schemas"]["BusinessView"];
+            /** @description Its class. */
+            grade: components["schemas"]["Class"];
+            /**
+             * Format: int64
+             * @description From when somebody may; `None` if nothing has to be looked at.
+             */
+            next_at?: number | null;
+            /** @description Where. */
+            site: string;
+            /** @description Its name. */
+            site_name: components["schemas"]["Text"];
+            /** @description Why nobody goes. */
             why: components["schemas"]["Text"][];
         };
     };

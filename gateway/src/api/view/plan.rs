@@ -37,6 +37,8 @@ pub struct VisitItem {
     pub proved_by: Option<Text>,
     /// By when.
     pub due_at: Option<i64>,
+    /// Before this its department may not come again.
+    pub not_before: Option<i64>,
 }
 
 /// A visit.
@@ -58,6 +60,25 @@ pub struct VisitView {
     pub findings: Vec<FindingView>,
     /// What to check.
     pub items: Vec<VisitItem>,
+    /// What has to wait, since its department was here not long ago.
+    pub later: Vec<VisitItem>,
+}
+
+/// A site to which nobody goes for now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitingView {
+    /// Where.
+    pub site: String,
+    /// Its name.
+    pub site_name: Text,
+    /// The business.
+    pub business: BusinessView,
+    /// Its class.
+    pub grade: Class,
+    /// Why nobody goes.
+    pub why: Vec<Text>,
+    /// From when somebody may; `None` if nothing has to be looked at.
+    pub next_at: Option<i64>,
 }
 
 /// The plan.
@@ -67,6 +88,8 @@ pub struct PlanView {
     pub day: i64,
     /// The visits, in order.
     pub visits: Vec<VisitView>,
+    /// Sites to which nobody goes for now.
+    pub waiting: Vec<WaitingView>,
     /// Visits the departments would make one by one.
     pub separate: usize,
 }
