@@ -159,11 +159,9 @@ pub async fn decide(
                 Some(ground) => Some(seal(inner, &case, &signals, &verdict, ground, &readings)?),
                 None => None,
             };
-            if !case::store::decide(&inner.records, &id, &verdict, finding)
+            case::store::decide(&inner.records, &case, &verdict, finding)
                 .map_err(ApiError::internal)?
-            {
-                return Err(refused(decide::Refusal::Decided));
-            }
+                .map_err(refused)?;
             let case = case::store::one(&inner.records, &id).map_err(ApiError::internal)?;
             inner.case_page(
                 &case.ok_or_else(|| ApiError::absent("线索", "case", &id))?,
@@ -180,7 +178,7 @@ fn refused(refusal: decide::Refusal) -> ApiError {
     let words = refusal.words();
     match refusal {
         R::Role(..) | R::Author(_) => ApiError::Forbidden(words),
-        R::Decided | R::Unfit(_) => ApiError::Conflict(words),
+        R::Decided | R::Grown | R::Unfit(_) => ApiError::Conflict(words),
         R::Reason | R::Checks | R::NoGround | R::Ground(_) => ApiError::Bad(words),
     }
 }

@@ -138,6 +138,8 @@ pub enum Refusal {
     Role(Role, Act),
     /// It was decided.
     Decided,
+    /// A signal joined it meanwhile.
+    Grown,
     /// The person wrote the rule.
     Author(String),
     /// There is no reason.
@@ -160,6 +162,10 @@ impl Refusal {
             Refusal::Decided => Text::new(
                 "这条线索已经办结；要更正，请在信用记录中另立条目",
                 "the case is decided already; a correction is a new item in the credit record",
+            ),
+            Refusal::Grown => Text::new(
+                "刚才又有信号并入这条线索；请看过之后再决定",
+                "a signal joined the case just now; look at it, then decide",
             ),
             Refusal::Author(rule) => Text::new(
                 format!("规则 {rule} 由你编写，它的线索须由他人办理"),
