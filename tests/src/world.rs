@@ -274,7 +274,7 @@ fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result
         gateway()
             .args(["user", "add", "--config"])
             .arg(config)
-            .args(["demo", "--role", "admin"]),
+            .args(["demo", "--role", "reviewer"]),
     )?;
     let password = printed
         .split_whitespace()
