@@ -77,7 +77,8 @@ impl Running {
     }
 }
 
-struct Scoring {
+/// Blocks of the journal become a model's signals. The thread of [`start`] feeds it; a bench may.
+pub struct Scoring {
     engine: Engine,
     binding: Binding,
     dictionary: Dictionary,
@@ -98,13 +99,7 @@ pub fn start(
         tracing::warn!(%reason, "scoring is unavailable");
         return Ok(None);
     }
-    let mut scoring = Scoring {
-        engine,
-        binding,
-        dictionary,
-        watched: BTreeMap::new(),
-        is_bound: Vec::new(),
-    };
+    let mut scoring = Scoring::new(engine, binding, dictionary);
     let mut cursor = 0;
     if let Some((at, snapshot)) = signals.follower(NAME)? {
         match scoring.restore(&snapshot) {
@@ -179,7 +174,24 @@ fn write(
 }
 
 impl Scoring {
-    fn take(&mut self, seq: u64, body: &[u8]) -> Vec<Signal> {
+    /// Nothing learned yet.
+    pub fn new(engine: Engine, binding: Binding, dictionary: Dictionary) -> Self {
+        Self {
+            engine,
+            binding,
+            dictionary,
+            watched: BTreeMap::new(),
+            is_bound: Vec::new(),
+        }
+    }
+
+    /// The model, for comparing with it alone.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Looks at one block; gives the signals that opened, went on or closed.
+    pub fn take(&mut self, seq: u64, body: &[u8]) -> Vec<Signal> {
         let mut due: Vec<(u32, i64, f64, Due)> = Vec::new();
         for entry in record::entries(body).flatten() {
             let Entry::Data(_, samples) = entry else {
