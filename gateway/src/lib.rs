@@ -1,6 +1,9 @@
-//! The OneDoor gateway. Read these in this order.
+//! The OneDoor gateway.
+//!
+//! Read in this order: `app`, `config`, `registry`, `broker`, `ingest`, `series`, `detect`, `case`, `evidence`,
+//! `credit`, `risk`, `inspection`, `store`, `account`, `api`, `ca`, `metrics`.
 
-pub mod account;
+pub mod account; // who may sign in, and as what
 pub mod api; // HTTP: the console's and other systems' door
 pub mod app; // what runs, and how it stops
 pub mod broker; // MQTT connections: who may say what
@@ -12,8 +15,8 @@ pub mod detect; // entries become signals
 pub mod evidence; // what a person confirmed is sealed
 pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
 pub mod inspection; // what departments have to check becomes one visit
-pub mod metrics;
+pub mod metrics; // every counter, declared in one place
 pub mod registry; // businesses, sites, devices, agents: what is known before the first reading
 pub mod risk; // findings become a class A to D, explained
 pub mod series; // entries become time series
-pub mod store; // the records database // who may sign in
+pub mod store; // the records database
