@@ -61,7 +61,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    // `cargo demo -- --fresh` and `cargo demo --fresh` mean the same; the alias ends in `--` already.
+    let given = std::env::args().enumerate();
+    let given = given.filter_map(|(at, text)| (at != 1 || text != "--").then_some(text));
+    let arguments = Arguments::parse_from(given);
     install_tls();
     let data = arguments
         .data
