@@ -2,4 +2,5 @@
 
 mod influx_servers;
 mod outage;
+mod pymodbus;
 mod replay;
