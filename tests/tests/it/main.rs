@@ -4,3 +4,4 @@ mod influx_servers;
 mod outage;
 mod pymodbus;
 mod replay;
+mod story;
