@@ -84,6 +84,18 @@ impl Client {
         }
     }
 
+    /// The event stream, as it comes.
+    pub async fn events(&self) -> anyhow::Result<reqwest::Response> {
+        let request = self
+            .http
+            .get(format!("{}/api/events", self.base))
+            .header(header::COOKIE, &self.cookie);
+        let response = request.send().await.context("no event stream")?;
+        response
+            .error_for_status()
+            .context("the event stream was refused")
+    }
+
     async fn send(
         &self,
         method: Method,
