@@ -91,12 +91,24 @@ async function caseWalk(page, lang, label) {
   const fit = await ids('[data-case][data-fit="true"]:is([data-state="open"],[data-state="taken"])');
   const settled = await ids('[data-case][data-state="confirmed"]');
   if (unfit.length) await unfitCase(page, unfit[0], lang, label);
-  if (fit.length) await undoOnce(page, fit[0], lang, label);
-  if (fit.length) await confirmCase(page, fit[0], lang, label);
-  else console.log(`${label}: no fit case left to confirm`);
-  const sealed = fit[0] ?? settled[0];
+  const chosen = await confirmable(page, fit);
+  if (chosen) {
+    await undoOnce(page, chosen, lang, label);
+    await confirmCase(page, chosen, lang, label);
+  } else console.log(`${label}: no case left to confirm`);
+  const sealed = chosen ?? settled[0];
   if (sealed) await evidence(page, sealed, lang, label);
   return sealed;
+}
+
+/** The first case that can be confirmed: a fit device is not enough where only a model points. */
+async function confirmable(page, ids) {
+  for (const id of ids) {
+    await open(page, `cases/${encodeURIComponent(id)}`);
+    await page.locator(".actions").waitFor();
+    if (await page.locator("[data-confirm]").isEnabled()) return id;
+  }
+  return undefined;
 }
 
 async function unfitCase(page, id, lang, label) {

@@ -301,7 +301,7 @@ fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result
                 .arg(out),
         )?;
     }
-    let login = add_user(binaries, config, "demo", "admin")?;
+    let login = add_user(binaries, config, "demo", "reviewer")?;
     write(&kept, &serde_json::to_string(&login)?)?;
     Ok(login)
 }
