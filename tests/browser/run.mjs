@@ -39,7 +39,9 @@ async function screen(page, where, lang, label) {
   check(`${label} ${where}: every severity is a word`, severities.every((s) => SEVERITY[lang].test(s)), severities.join());
   const times = await page.locator("time").allInnerTexts();
   check(`${label} ${where}: every time has its zone`, times.every((t) => t.includes("+08:00")), times.find((t) => !t.includes("+08:00")) ?? "");
-  if (shots) await page.screenshot({ path: join(shots, `${label}-${where}.png`), fullPage: true });
+  if (!shots) return;
+  await page.evaluate(() => scrollTo(0, 0)); // the header stays in view; a picture of the whole page wants it on top
+  await page.screenshot({ path: join(shots, `${label}-${where}.png`), fullPage: true });
 }
 
 async function open(page, hash) {
