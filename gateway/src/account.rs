@@ -1,6 +1,9 @@
 //! Who may sign in, and as what. Passwords are generated here and kept as argon2id hashes; there is no default.
 
-use crate::store::{Records, RecordsError, hex, sha256};
+use crate::{
+    detect::rule::Text,
+    store::{Records, RecordsError, hex, sha256},
+};
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash::SaltString};
 use contract::Timestamp;
 use ring::rand::SecureRandom;
@@ -10,16 +13,81 @@ use serde::{Deserialize, Serialize};
 /// How long a session lasts.
 const SESSION_MS: i64 = 12 * 3_600_000;
 
-/// What a user may do.
+/// Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Looks and takes cases up.
+    /// Watches: takes cases up, sets them aside with a reason, notes that a business objects.
     Inspector,
-    /// Also decides cases and acts on credit entries.
+    /// Decides: also confirms cases and changes what stands in the credit record.
     Reviewer,
-    /// Also everything else.
+    /// Keeps the gateway by its files and commands, and decides nothing about anybody (国办发〔2024〕54号: an
+    /// inspection is not handed to whoever runs the machines).
     Admin,
+}
+
+/// What a person may do beside looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Take a case up.
+    TakeUp,
+    /// Set a case aside with a reason.
+    SetAside,
+    /// Confirm a case: make a finding.
+    Confirm,
+    /// Note that a business objects to an entry.
+    NoteObjection,
+    /// Change what stands in the credit record.
+    ChangeRecord,
+}
+
+impl Act {
+    /// All of them.
+    pub const ALL: [Act; 5] = [
+        Act::TakeUp,
+        Act::SetAside,
+        Act::Confirm,
+        Act::NoteObjection,
+        Act::ChangeRecord,
+    ];
+}
+
+impl Role {
+    /// Whether this role may do `act`.
+    pub fn may(self, act: Act) -> bool {
+        match self {
+            Role::Inspector => matches!(act, Act::TakeUp | Act::SetAside | Act::NoteObjection),
+            Role::Reviewer => true,
+            Role::Admin => false,
+        }
+    }
+
+    /// Everything this role may do beside looking.
+    pub fn acts(self) -> Vec<Act> {
+        Act::ALL.into_iter().filter(|a| self.may(*a)).collect()
+    }
+
+    /// Why this role may not do `act`, and who may.
+    pub fn refusal(self, act: Act) -> Text {
+        let (zh, en) = match act {
+            Act::TakeUp => ("接手线索", "taking a case up"),
+            Act::SetAside => ("排除线索", "setting a case aside"),
+            Act::Confirm => ("确认线索", "confirming a case"),
+            Act::NoteObjection => ("登记异议", "noting an objection"),
+            Act::ChangeRecord => ("变更信用记录", "changing the credit record"),
+        };
+        match Role::Inspector.may(act) {
+            true => Text::new(
+                format!("{zh}由检查员或复核员办理；管理员不办理线索"),
+                format!("{en} is for an inspector or a reviewer; an administrator decides nothing"),
+            ),
+            false => Text::new(
+                format!("{zh}只能由复核员办理"),
+                format!("{en} is for a reviewer; ask one"),
+            ),
+        }
+    }
 }
 
 impl std::str::FromStr for Role {
@@ -168,6 +236,17 @@ pub fn sign_out(records: &Records, token: &str) -> Result<(), RecordsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_inspector_sets_aside_a_reviewer_also_confirms_and_an_administrator_decides_nothing() {
+        use Act as A;
+        assert_eq!(
+            Role::Inspector.acts(),
+            [A::TakeUp, A::SetAside, A::NoteObjection]
+        );
+        assert_eq!(Role::Reviewer.acts(), A::ALL);
+        assert_eq!(Role::Admin.acts(), []);
+    }
 
     #[test]
     fn only_the_generated_password_opens_a_session_and_it_ends() {

@@ -31,7 +31,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Signals of one device within this time (divided by the training scale) are one case.
+/// Signals of one site within this time (divided by the training scale) are one case.
 const CASE_GAP_MS: f64 = 3_600_000.0;
 const GATHER_EVERY: Duration = Duration::from_millis(200);
 const DELIVER_EVERY: Duration = Duration::from_secs(1);
@@ -83,6 +83,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         config.ingest,
     )
     .context("cannot start ingest")?;
+    ingest
+        .keep_set_aside(data)
+        .context("cannot open the file of messages that are set aside")?;
     let records = Records::open(&data.join("records.db")).context("cannot open the records")?;
     let signals = Signals::open(&data.join("detect.db")).context("cannot open the signals")?;
     let vault = Vault::open(&data.join("evidence")).context("cannot open the evidence")?;
@@ -148,6 +151,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         rules: config.rules,
         time_scale: config.time_scale,
+        frequency: config.inspection,
         signals: signals.clone(),
         series: series.series.clone(),
         ingest: ingest.clone(),

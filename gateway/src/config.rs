@@ -2,7 +2,10 @@
 //!
 //! Paths are relative to the file. Each module owns its part; this only puts the parts together.
 
-use crate::{broker, detect, detect::rule::Rule, ingest, registry::Registry, series};
+use crate::{
+    broker, detect, detect::rule::Rule, ingest, inspection::frequency::Frequency,
+    registry::Registry, series,
+};
 use contract::problems::Problems;
 use serde::Deserialize;
 use std::{
@@ -30,6 +33,8 @@ struct File {
     credit: Credit,
     #[serde(default)]
     model: Model,
+    #[serde(default)]
+    inspection: Frequency,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +91,8 @@ pub struct Config {
     pub series: series::Plan,
     /// URL of the credit platform; entries wait in the outbox without one.
     pub platform: Option<String>,
+    /// How often somebody may visit.
+    pub inspection: Frequency,
     /// The model, if points are bound to it.
     pub model: Option<ModelConfig>,
 }
@@ -193,7 +200,9 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
             "correct model.catalogue and model.name",
         );
     }
+    file.inspection.check(problems);
     Some(Config {
+        inspection: file.inspection,
         registry: Registry::load(&at(file.registry), problems),
         rules: detect::rule::load(&at(file.rules), problems),
         http: file.http,
@@ -257,12 +266,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         let text = "data = \"d\"\nhttp = \"127.0.0.1:0\"\nregistry = \"r\"\nrules = \"nowhere\"\ntime_scale = 0.5\n\
-                    [credit]\nplatform = \"ftp\"\n";
+                    [credit]\nplatform = \"ftp\"\n[inspection]\nsite_per_year = { A = 0, B = 1, C = 1, D = 1 }\n";
         std::fs::write(&path, text).unwrap();
         let mut problems = Problems::new();
         load(&path, &mut problems);
         let found = problems.to_string();
-        for part in ["time_scale", "credit.platform", "nowhere", "broker"] {
+        for part in [
+            "time_scale",
+            "credit.platform",
+            "nowhere",
+            "broker",
+            "inspection.site_per_year",
+        ] {
             assert!(found.contains(part), "{part} is not in:\n{found}");
         }
     }

@@ -101,6 +101,18 @@ pub struct Item {
     pub proved_by: String,
 }
 
+/// A visit that a department made. Several departments on one day are one visit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// Where.
+    pub site: SiteId,
+    /// Which department, by its Chinese name.
+    pub department: String,
+    /// When, `2026-03-01`.
+    pub day: String,
+}
+
 /// A name for a point, for the screens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +131,7 @@ struct File {
     agent: Vec<Agent>,
     device: Vec<Device>,
     item: Vec<Item>,
+    visit: Vec<Made>,
     label: Vec<Label>,
 }
 
@@ -135,6 +148,8 @@ pub struct Registry {
     pub devices: Vec<Device>,
     /// Inspection items.
     pub items: Vec<Item>,
+    /// Visits made.
+    pub visits: Vec<Made>,
     labels: HashMap<String, Text>,
 }
 
@@ -236,10 +251,20 @@ impl Registry {
                 );
             }
         }
+        for visit in &file.visit {
+            if !known(&visit.site) || day_ms(&visit.day).is_none() {
+                problems.add(
+                    format!("{place}: visit {} {}", visit.site, visit.day),
+                    "its site or day is wrong",
+                    "correct it",
+                );
+            }
+        }
         registry.sites = file.site;
         registry.agents = file.agent;
         registry.devices = file.device;
         registry.items = file.item;
+        registry.visits = file.visit;
         registry.labels = file.label.into_iter().map(|l| (l.point, l.label)).collect();
         registry
     }

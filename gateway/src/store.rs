@@ -57,6 +57,12 @@ CREATE TABLE history(n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, a
 "
 CREATE TRIGGER history_is_not_changed BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
 CREATE TRIGGER history_is_not_deleted BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+",
+// What must arrive in order: the entries of one case, since a correction is an entry of its own.
+"
+ALTER TABLE outbox ADD COLUMN chain TEXT NOT NULL DEFAULT '';
+UPDATE outbox SET chain = COALESCE(json_extract(body, '$.case'), entry);
+CREATE INDEX outbox_chain ON outbox(chain, id);
 "];
 
 impl Records {
@@ -254,6 +260,8 @@ mod tests {
         db.pragma_update(None, "user_version", 1).unwrap();
         db.execute("INSERT INTO record VALUES ('case', '1', 's', 5, '7')", [])
             .unwrap();
+        let sent = "INSERT INTO outbox(key, entry, body, due_at) VALUES ('e-1', 'e', '{\"case\":\"7\"}', 0)";
+        db.execute(sent, []).unwrap();
         drop(db);
         let schema = |records: &Records| -> Vec<String> {
             records
@@ -269,6 +277,12 @@ mod tests {
         let fresh = Records::open(&folder.path().join("fresh.db")).unwrap();
         assert_eq!(schema(&old), schema(&fresh));
         assert_eq!(old.get::<i64>("case", "1").unwrap(), Some(7));
+        let chain: String = old
+            .write("read", |tx| {
+                tx.query_row("SELECT chain FROM outbox", [], |r| r.get(0))
+            })
+            .unwrap();
+        assert_eq!(chain, "7");
     }
 
     #[test]

@@ -6,7 +6,11 @@ use crate::{
     tail::Tail,
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, AppendError>>;
@@ -57,7 +61,9 @@ impl Job {
 }
 
 /// Blocks deleted in one transaction, so that appends wait little while much is trimmed.
-const TRIM_STEP: u64 = 512;
+const TRIM_STEP: u64 = 256;
+/// A commit that takes longer is said in the log: everyone who sends waits for it.
+const SLOW: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(
     mut store: Store,
@@ -65,7 +71,21 @@ pub(crate) fn run(
     tail: &Tail,
     group_bytes: usize,
 ) {
-    while let Some(first) = queue.blocking_recv() {
+    let mut trims = Trims::default();
+    loop {
+        // Between two steps of a trim, whatever waits to be appended comes first.
+        let first = match trims.is_empty() {
+            true => queue.blocking_recv(),
+            false => match queue.try_recv() {
+                Ok(job) => Some(job),
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    trims.step(&mut store, tail);
+                    continue;
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => None,
+            },
+        };
+        let Some(first) = first else { break };
         let mut bytes = first.bytes();
         let mut group = vec![first];
         while bytes < group_bytes && group.len() < 4096 {
@@ -73,7 +93,11 @@ pub(crate) fn run(
             bytes += job.bytes();
             group.push(job);
         }
-        commit(&mut store, tail, group);
+        commit(&mut store, tail, group, &mut trims);
+        trims.step(&mut store, tail);
+    }
+    while !trims.is_empty() {
+        trims.step(&mut store, tail);
     }
     store.tidy();
     let mut progress = tail.progress();
@@ -81,18 +105,49 @@ pub(crate) fn run(
     tail.publish(Vec::new(), progress);
 }
 
-fn commit(store: &mut Store, tail: &Tail, group: Vec<Job>) {
+fn commit(store: &mut Store, tail: &Tail, group: Vec<Job>, trims: &mut Trims) {
+    let began = Instant::now();
     let done = match attempt(store, group) {
         Ok(done) => done,
         Err((jobs, error)) => return fail(store, tail, jobs, error),
     };
+    if began.elapsed() > SLOW {
+        tracing::warn!(
+            seconds = began.elapsed().as_secs_f64(),
+            blocks = done.blocks.len(),
+            "the disk was slow to take a group of the journal"
+        );
+    }
     tail.publish(done.blocks, store.progress());
     for (job, result) in done.answers {
         answer(job, result);
     }
-    for (through, answer) in done.trims {
-        // The caller may have gone; the trim is done all the same.
-        let _ = answer.send(trim(store, tail, through));
+    trims.0.extend(done.trims);
+}
+
+/// Trims under way, each a step at a time.
+#[derive(Default)]
+struct Trims(VecDeque<(Seq, Answer<()>)>);
+
+impl Trims {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One step of the first; its caller is answered when it is done.
+    fn step(&mut self, store: &mut Store, tail: &Tail) {
+        let Some((through, _)) = self.0.front() else {
+            return;
+        };
+        let result = match trim_step(store, tail, *through) {
+            Ok(false) => return,
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some((_, answer)) = self.0.pop_front() {
+            // The caller may have gone; the trim is done all the same.
+            let _ = answer.send(result);
+        }
     }
 }
 
@@ -194,20 +249,20 @@ fn answer(job: Job, result: Result<Seq, AppendError>) {
     }
 }
 
-fn trim(store: &mut Store, tail: &Tail, through: Seq) -> Result<(), AppendError> {
-    loop {
-        let first = store.progress().first;
-        let end = through.min(store.progress().head);
-        if end < first {
-            return Ok(());
-        }
-        let step = Seq(end.0.min(first.0 + TRIM_STEP - 1));
-        if let Err(error) = store.trim(step) {
-            store.reload();
-            return Err(AppendError::Store(Arc::new(error)));
-        }
-        tail.publish(Vec::new(), store.progress());
+/// Deletes the next blocks; true when none is left to delete.
+fn trim_step(store: &mut Store, tail: &Tail, through: Seq) -> Result<bool, AppendError> {
+    let first = store.progress().first;
+    let end = through.min(store.progress().head);
+    if end < first {
+        return Ok(true);
     }
+    let step = Seq(end.0.min(first.0 + TRIM_STEP - 1));
+    if let Err(error) = store.trim(step) {
+        store.reload();
+        return Err(AppendError::Store(Arc::new(error)));
+    }
+    tail.publish(Vec::new(), store.progress());
+    Ok(end <= step)
 }
 
 /// Nothing of the group is on disk: says so to everyone and finds out again where the journal ends.

@@ -1,7 +1,7 @@
 //! The engine over a CSV file, sample by sample, exactly as the gateway runs it.
 //!
 //! One value column is scored by the forecaster and the pattern memory; several by the group reference, which
-//! learns from the first `train_rows` rows. No row's score depends on a later row.
+//! learns from the first `train_rows` rows and gives those no score. No row's score depends on a later row.
 
 use crate::{Engine, SeriesState, group};
 use std::{
@@ -237,7 +237,7 @@ fn several(rows: &[Row], train_rows: usize, path: &Path) -> anyhow::Result<Vec<(
         .flatten()
         .cloned()
         .collect();
-    let reference = group::Reference::learn(&train).ok_or_else(|| {
+    let mut reference = group::Reference::learn(&train).ok_or_else(|| {
         anyhow::anyhow!(
             "{}: {train_rows} training rows are too few for several columns; give at least 100 with --train-rows",
             path.display()
@@ -245,10 +245,13 @@ fn several(rows: &[Row], train_rows: usize, path: &Path) -> anyhow::Result<Vec<(
     })?;
     Ok(features
         .iter()
-        .map(|f| {
-            f.as_ref().map_or((0.0, false), |f| {
-                (reference.score(f), reference.score(f) >= 0.5)
-            })
+        .enumerate()
+        .map(|(n, features)| match features {
+            Some(features) if n >= train_rows => {
+                let score = reference.judge(features);
+                (score, score >= group::THRESHOLD)
+            }
+            _ => (0.0, false),
         })
         .collect())
 }

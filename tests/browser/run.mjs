@@ -13,8 +13,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", undo: "撤回" },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", undo: "Undo" },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回" },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo" },
 };
 let passed = 0, failed = 0;
 
@@ -149,6 +149,12 @@ async function confirmCase(page, id, lang, label) {
   await page.locator("[data-submit]").click();
   await visible(page, `text=${WORDS[lang].need}`, `${label} case: four checks are asked for`);
   for (const box of await page.locator(".ant-modal .ant-checkbox-input").all()) await box.check();
+  const ground = page.locator(".ant-modal [data-ground]");
+  if ((await ground.locator(".ant-select-selection-item").count()) === 0) {
+    await visible(page, `text=${WORDS[lang].ground}`, `${label} case: where only a model pointed, a ground is asked for`);
+    await ground.click();
+    await page.locator(".ant-select-item-option").first().click();
+  }
   await page.locator('input[name="reason"]').fill(lang === "zh" ? "现场核实，库门未关严" : "Checked on site, the door did not close");
   await page.waitForTimeout(200);
   if (shots) await page.screenshot({ path: join(shots, `${label}-confirm.png`) });

@@ -76,15 +76,13 @@ pub async fn round(
     for case in items(&client.get("/api/cases?state=open").await?) {
         let id = id_of(&case).context("a case has no id")?;
         let whole = client.get(&format!("/api/cases/{id}")).await?;
-        let is_real = is_real(&whole, truth);
+        let is_real = !real_signals(&whole, truth).is_empty();
         // Taking a case twice is refused, and says so; deciding is what counts.
         let _taken = client
             .post(&format!("/api/cases/{id}/take"), &json!({}))
             .await;
-        // A real fault that only a model noticed is a reason to go and look, never a finding: it stays open.
-        let blockers = whole.get("blockers").map(items).unwrap_or_default();
-        if let (true, Some(blocker)) = (is_real, blockers.first()) {
-            let why = text(blocker, &["en"]).unwrap_or_default().to_owned();
+        let ground = ground(&whole, truth);
+        if let (true, Some(why)) = (is_real, why_not(&whole, ground.as_ref())) {
             decisions.left_open.insert(id, why);
             continue;
         }
@@ -94,6 +92,7 @@ pub async fn round(
                 "decision": "confirm",
                 "reason": "去现场核实：情况属实。 Went to look: it is as the readings say.",
                 "checks": { "true": true, "complete": true, "clear": true, "accurate": true },
+                "ground": ground,
             })
         } else {
             json!({ "decision": "reject", "reason": "去现场核实：设备正常。 Went to look: nothing is wrong." })
@@ -115,6 +114,27 @@ pub async fn round(
     Ok(())
 }
 
+/// The ground this person names: the gravest rule that raised a signal where a fault really acted. Other signals of
+/// the same case may be of devices with which nothing is wrong.
+fn ground(case: &Value, truth: &[Truth]) -> Option<Value> {
+    let real: Vec<Value> = real_signals(case, truth);
+    let grounds = case.get("grounds").map(items).unwrap_or_default();
+    let is_met = |g: &&Value| g["raised"] == true && real.iter().any(|s| s["rule"] == g["id"]);
+    let ground = grounds.iter().find(is_met)?;
+    Some(json!({ "kind": ground["kind"], "id": ground["id"] }))
+}
+
+/// Why this person does not confirm a case: the gateway's own reason; or only a model noticed it, which is a
+/// reason to go and look, and a script has no ground of its own to name.
+fn why_not(case: &Value, ground: Option<&Value>) -> Option<String> {
+    let blockers = case.get("blockers").map(items).unwrap_or_default();
+    match (blockers.first(), ground) {
+        (Some(blocker), _) => Some(text(blocker, &["en"]).unwrap_or_default().to_owned()),
+        (None, None) => Some("no rule raised what is real, and nobody named a ground".to_owned()),
+        (None, Some(_)) => None,
+    }
+}
+
 /// The id of an item, whether it is a number or text.
 pub fn id_of(item: &Value) -> Option<String> {
     let id = item.get("id")?;
@@ -123,20 +143,15 @@ pub fn id_of(item: &Value) -> Option<String> {
         .or_else(|| id.as_i64().map(|n| n.to_string()))
 }
 
-fn is_real(case: &Value, truth: &[Truth]) -> bool {
-    let inner = case.get("case").unwrap_or(case);
-    let signals = case
-        .get("signals")
-        .or_else(|| inner.get("signals"))
-        .map(items)
-        .unwrap_or_default();
+/// The signals of a case that a fault explains.
+fn real_signals(case: &Value, truth: &[Truth]) -> Vec<Value> {
     let now = jiff::Timestamp::now().as_millisecond();
-    signals.iter().any(|signal| {
-        let site = text(signal, &["site"])
-            .or_else(|| text(inner, &["site"]))
-            .unwrap_or_default();
+    let mut signals = case.get("signals").map(items).unwrap_or_default();
+    signals.retain(|signal| {
+        let site = text(signal, &["site"]).unwrap_or_default();
         let device = text(signal, &["device"]).unwrap_or_default();
         let from = millis(signal, &["opened_at", "from"]).unwrap_or(now);
         explains(truth, site, device, from, now).is_some()
-    })
+    });
+    signals
 }

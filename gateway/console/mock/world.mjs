@@ -1,6 +1,7 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
+const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: [] };
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
@@ -15,7 +16,9 @@ const rules = {
   "S-01": { permitted: "le", value: 25, severity: "IV", text: T("可燃气体达到 25 %LEL 即一级报警，立即处置。", "Combustible gas at 25 %LEL is a first alarm; act at once."), standard: "GB/T 50493-2019", clause: "第 5.5.2 条", averaging_s: null, dwell_s: 0, title: T("可燃气体浓度达到报警值", "Combustible gas at alarm level") },
   "M-01": { permitted: "le", value: 0.6, severity: "III", text: T("模型认为这段温度曲线不像库温：变化过小，像插在冰水里。", "The model finds this curve unlike a cold room: it hardly moves, as in iced water."), standard: "模型卡", clause: "第 3 节", averaging_s: 300, dwell_s: 1800, title: T("温度曲线异常，疑似探头移位", "Unusual temperature curve, the probe may have been moved"), model: "series-anomaly 1.0" },
 };
+const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
 const dept = { market: T("市场监管", "market supervision"), environment: T("生态环境", "environment"), emergency: T("应急管理", "emergency management"), fire: T("消防", "fire service") };
+const ALLOWANCE = [T("风险等级 B", "Risk class B"), T("同一部门间隔不少于 365 天；全部部门合计一年最多 2 次，今年已 1 次（国办发〔2024〕54号要求设上限，次数由本地配置）", "One department at most every 365 days; all together at most 2 visits a year, 1 made this year (国办发〔2024〕54号 demands a cap; the numbers are configured here)")];
 const fit = (cert, legal = true) => ({
   fit: legal, certificate: cert, valid_to: Date.now() + 210 * DAY, legal_review: legal ? "漯法审〔2026〕12号" : null, technical_review: "漯技审〔2026〕31号",
   sign: "已设置", published_at: legal ? Date.now() - 90 * DAY : null, reasons: legal ? [] : [T("没有法制审核文件", "no legal review on file"), T("安装位置没有公布", "the location is not published")],
@@ -43,7 +46,7 @@ function episodes(now) {
   return [
     episode("S-01", "gas", "combustible", "songshan-shop", now - 62 * MIN, 9 * MIN, 41.5),
     episode("M-01", "cold-room", "temperature", "shahe-kitchen", now - 9 * HOUR, 2 * HOUR, 0.87, "open", { score: 0.87 }),
-    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 95 * MIN, null, 13.4),
+    episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 95 * MIN, null, 13.4, "open", { also: ["F-01", "freezer", "temperature", -12.6] }),
     episode("A-01", "fume", "concentration", "shahe-kitchen", now - 20 * HOUR, 50 * MIN, 4.6),
     episode("A-12", "stack", "nox", "shuanghui-boiler", now - 5 * DAY, HOUR, 236, "taken"),
     episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 16 * DAY, 48 * MIN, 11.2, "confirmed"),
@@ -63,33 +66,43 @@ export function world() {
     const hours = { I: 240, II: 72, III: 24, IV: 1 }[rule.severity];
     const id = `C-2026-${String(1000 + n)}`;
     const signal = { id: `S-${n}`, rule: e.rule, title: rule.title, severity: rule.severity, device: dev.id, point: p.name, point_label: p.label, opened_at: e.since, closed_at: e.lasted ? e.since + e.lasted : null, measured: e.peak, permitted: rule.permitted, limit: rule.value, unit: e.rule === "M-01" ? "分" : p.unit, case: id };
+    const also = e.also ? (([id2, device2, point2, peak]) => {
+      const r = rules[id2], d = site.devices.find((x) => x.id === device2), q = site.points.find((x) => x.device === device2 && x.name === point2);
+      return { device: d, point: q, rule: r, signal: { ...signal, id: `S-${n}b`, rule: id2, title: r.title, severity: r.severity, device: device2, point: point2, point_label: q.label, opened_at: e.since + 10 * MIN, measured: peak, permitted: r.permitted, limit: r.value, unit: q.unit } };
+    })(e.also) : null;
+    const pointIn = (d, q, id3) => ({ device: d.id, device_name: d.name, point: q.name, label: q.label, limits: e.score ? [] : [limitOf(id3)] });
     return { id, site: site.id, site_name: site.name, business: site.business, severity: rule.severity, state: e.state, title: rule.title, rule: e.rule, opened_at: e.since, ended_at: signal.closed_at, due_at: e.since + hours * HOUR, measured: e.score ? null : e.peak, permitted: e.score ? null : rule.permitted, limit: e.score ? null : rule.value, unit: p.unit, fit: dev.fitness.fit, score: e.score ?? null,
-      device: dev, point: p.name, point_label: p.label, signals: [signal], rules: [{ id: e.rule, version: "2026.11", text: rule.text, standard: rule.standard, clause: rule.clause, averaging_s: rule.averaging_s, dwell_s: rule.dwell_s, model: rule.model ?? null }],
+      device: dev, point: p.name, signal_count: also ? 2 : 1, devices: also ? [dev, also.device] : [dev], points: also ? [pointIn(dev, p, e.rule), pointIn(also.device, also.point, e.also[0])] : [pointIn(dev, p, e.rule)], signals: also ? [signal, also.signal] : [signal], rules: [{ id: e.rule, version: "2026.11", text: rule.text, standard: rule.standard, clause: rule.clause, averaging_s: rule.averaging_s, dwell_s: rule.dwell_s, model: rule.model ?? null }],
       taken_by: e.state === "open" ? null : "李敏", taken_at: e.state === "open" ? null : e.since + 2 * HOUR,
       decision: e.state === "confirmed" ? { decision: "confirm", by: "王建国", at: e.since + 20 * HOUR, reason: "现场核实库门密封条破损" } : e.state === "rejected" ? { decision: "reject", by: "王建国", at: e.since + 6 * HOUR, reason: "正常除霜，时长略长" } : null,
       evidence: e.state === "confirmed" ? { id: `E-${n}`, digest: "7d5b2c1f0e9a48835b6c7d1e2f30415263748596a7b8c9daebfc0d1e2f304152", sealed_at: e.since + 20 * HOUR } : null,
       blockers: dev.fitness.fit ? [] : [T(`“${dev.name.zh}”仅供参考：没有法制审核文件，安装位置没有公布。`, `“${dev.name.en}” is reference only: no legal review on file, location not published.`)],
       innocent: e.rule.startsWith("F") || e.rule === "M-01" ? [T("送货或盘点时库门开着，通常不超过 40 分钟。", "The door was open for a delivery or stocktaking, usually under 40 min."), T("除霜：每天固定时刻，温度先升后降。", "A defrost: at fixed hours, up and then down.")] : [T("仪器正在标定或维护。", "The instrument was being calibrated or maintained.")],
-      history: [], window_from: e.since - HOUR, window_to: (signal.closed_at ?? now) + HOUR };
+      grounds: groundsOf(site, e.rule), history: [], window_from: e.since - HOUR, window_to: (signal.closed_at ?? now) + HOUR };
+  }
+  function groundsOf(site, raised) {
+    const of = (id, isRaised) => ({ kind: "rule", id, text: rules[id].title, basis: T(`${rules[id].standard} ${rules[id].clause}`, `${rules[id].standard} ${rules[id].clause}`), severity: rules[id].severity, raised: isRaised });
+    const others = site.points.map((p) => p.rule).filter((id) => id && id !== raised);
+    const items = [T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), T("可燃气体报警装置完好", "Gas alarm in working order")].map((text, i) => ({ kind: "item", id: `M-${i + 1}`, text, basis: dept.market, severity: null, raised: false }));
+    return [...(rules[raised].model ? [] : [of(raised, true)]), ...others.map((id) => of(id, false)), ...items];
   }
   function entryOf(c, now) {
-    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.title, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
+    return { id: `CR-${c.id.slice(-4)}`, case: c.id, title: c.decision?.ground?.text ?? c.title, ground: c.decision?.ground ?? null, corrects: null, superseded_by: null, severity: c.severity, occurred_at: c.opened_at, recorded_at: c.decision?.at ?? now, public_until: (c.decision?.at ?? now) + 90 * DAY, status: c.decision && now - c.decision.at > DAY ? "in_force" : "notified", uscc: c.business.uscc,
       timeline: [{ status: "notified", at: c.decision?.at ?? now, by: "王建国", reason: "已短信告知当事人" }, ...(c.decision && now - c.decision.at > DAY ? [{ status: "in_force", at: c.decision.at + 5 * DAY, by: "系统", reason: "告知期满，未提出异议" }] : [])],
       deliveries: now - (c.decision?.at ?? now) > DAY ? [{ at: c.decision.at + 2 * MIN, attempt: 1, outcome: "failed", answer: "503 平台忙" }, { at: c.decision.at + 4 * MIN, attempt: 2, outcome: "delivered", answer: "200 已接收" }] : [] };
   }
   const openBy = (id) => Object.fromEntries(["I", "II", "III", "IV"].map((s) => [s, cases.filter((c) => c.site === id && c.severity === s && c.signals.some((x) => !x.closed_at || c.state === "open")).length]));
   const last = (s) => (s.status === "never" ? null : Date.now() - (s.silent_for ?? (Date.now() % 5000)));
   const siteLine = ({ id, name, address, business, domains, status, agents, agents_online, ...s }) => ({ id, name, address, business, domains, status, agents, agents_online, last_reading_at: last({ status, ...s }), open: openBy(id) });
-  const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
 
   function valueAt(site, p, at) {
     let v = p.base + p.swing * Math.sin(at / (23 * MIN)) * 0.6 + p.swing * (noise(Math.floor(at / 20_000)) - 0.5);
-    for (const c of cases.filter((x) => x.site === site && x.device.id === p.device && x.point === p.name)) {
+    for (const c of cases.filter((x) => x.site === site && x.signals.some((y) => y.device === p.device && y.point === p.name))) {
       const to = c.ended_at ?? Date.now() + HOUR;
       if (at < c.opened_at - 30 * MIN || at > to + 20 * MIN) continue;
       if (c.score) { v = 0.05 * noise(at) + 0.4; continue; }
       const up = Math.min(1, Math.max(0, (at - c.opened_at + 30 * MIN) / (40 * MIN))), down = Math.max(0, Math.min(1, (to + 20 * MIN - at) / (20 * MIN)));
-      v += (c.signals[0].measured - p.base) * Math.min(up, down) * (0.9 + 0.1 * noise(at));
+      v += (c.signals.find((y) => y.device === p.device && y.point === p.name).measured - p.base) * Math.min(up, down) * (0.9 + 0.1 * noise(at));
     }
     return v;
   }
@@ -124,20 +137,25 @@ export function world() {
   }
   function plan() {
     const visits = sites.slice(0, 3).map((s, i) => ({ site: s.id, site_name: s.name, address: s.address, business: s.business, grade: credit(s.business.uscc).grade,
-      why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), T("距上次检查 97 天", "97 days since the last visit")] : [T("年度计划", "The yearly plan")],
+      why: cases.some((c) => c.site === s.id && ["open", "taken"].includes(c.state)) ? [T("有未了结的线索", "There are cases not settled"), ...ALLOWANCE] : ALLOWANCE,
+      later: i === 0 ? [{ id: "0-9", text: T("从业人员健康证明", "Health certificates of staff"), departments: [dept.market], proved_since: null, proved_by: null, due_at: start + 20 * DAY, not_before: start + 96 * DAY }] : [],
       findings: cases.filter((c) => c.site === s.id && c.state !== "rejected").map((c) => ({ case: c.id, title: c.title, severity: c.severity, state: c.state })),
       items: [
-        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: [dept.market], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null },
-        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: [dept.market, dept.environment], proved_since: null, proved_by: null, due_at: start + 4 * DAY },
-        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: [dept.emergency, dept.fire], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null },
-        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: [dept.fire], proved_since: null, proved_by: null, due_at: null },
+        { id: `${i}-1`, text: T("冷藏、冷冻设备温度记录", "Temperature records of cold stores"), departments: [dept.market], proved_since: i ? null : start - 180 * DAY, proved_by: i ? null : T("冷冻库温度计", "Freezer thermometer"), due_at: null, not_before: null },
+        { id: `${i}-2`, text: T("油烟净化设施运行与清洗记录", "Fume purifier running and cleaning records"), departments: [dept.market, dept.environment], proved_since: null, proved_by: null, due_at: start + 4 * DAY, not_before: null },
+        { id: `${i}-3`, text: T("可燃气体报警装置完好", "Gas alarm in working order"), departments: [dept.emergency, dept.fire], proved_since: i === 2 ? start - 40 * DAY : null, proved_by: i === 2 ? T("可燃气体探测器", "Gas detector") : null, due_at: null, not_before: null },
+        { id: `${i}-4`, text: T("安全出口畅通，消防器材在有效期内", "Exits clear, fire equipment in date"), departments: [dept.fire], proved_since: null, proved_by: null, due_at: null, not_before: null },
       ].filter((item) => [[0, 1, 3], [1, 3], [2, 3]][i].includes(Number(item.id.slice(2)) - 1)) }));
-    return { day: Date.now(), visits, separate: 7 };
+    const last = sites[3];
+    const waiting = [{ site: last.id, site_name: last.name, business: last.business, grade: "B", why: [T("各部门不久前来过，未到下次检查时间", "Its departments were here not long ago; the next visit is not due"), ...ALLOWANCE], next_at: start + 140 * DAY }];
+    return { day: Date.now(), visits, waiting, separate: 7 };
   }
   function decide(c, body, user) {
     if (c.decision) return { status: 409, body: { error: "already decided" } };
     if (body.decision === "confirm" && c.blockers.length) return { status: 422, body: { error: c.blockers[0].zh } };
-    c.decision = { decision: body.decision, by: user.name, at: Date.now(), reason: body.reason };
+    const ground = c.grounds.find((g) => g.kind === body.ground?.kind && g.id === body.ground?.id) ?? null;
+    if (body.decision === "confirm" && !ground) return { status: 400, body: { error: "the ground is missing", message: T("没有写明依据", "the ground is missing") } };
+    c.decision = { decision: body.decision, by: user.name, at: Date.now(), reason: body.reason, ground };
     c.state = body.decision === "confirm" ? "confirmed" : "rejected";
     if (body.decision === "confirm") {
       c.evidence = { id: `E-${c.id}`, digest: [...Array(64)].map((_, i) => "0123456789abcdef"[Math.floor(noise(i + c.opened_at) * 16)]).join(""), sealed_at: Date.now() };
@@ -148,6 +166,12 @@ export function world() {
   function act(entry, action, body, user) {
     const next = { objection: "under_objection", uphold: "in_force", in_force: "in_force", correct: "corrected", withdraw: "withdrawn", repair: "repaired" }[action];
     if (!next) return null;
+    if (action === "correct") {
+      const c = byId(entry.case), ground = c.grounds.find((g) => g.id === body.correction?.ground?.id) ?? entry.ground;
+      const fresh = { ...entry, id: `${entry.id}-c2`, severity: body.correction?.severity ?? entry.severity, ground, title: ground?.text ?? entry.title, status: "notified", corrects: entry.id, timeline: [{ status: "notified", at: Date.now(), by: user.name, reason: body.reason }], deliveries: [] };
+      entry.superseded_by = fresh.id;
+      entries.unshift(fresh);
+    }
     entry.status = next;
     entry.timeline.push({ status: next, at: Date.now(), by: user.name, reason: body.reason });
     return { status: 200, body: {} };
@@ -155,7 +179,7 @@ export function world() {
   const ok = (body) => (body ? { body } : null);
 
   return {
-    user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role }),
+    user: (user, role) => ({ user, name: { inspector: "李敏", reviewer: "王建国", admin: "管理员" }[role], role, may: MAY[role] }),
     answer(method, url, body, user) {
       const p = url.pathname.split("/").slice(2).map(decodeURIComponent), q = url.searchParams;
       if (p[0] === "overview") return ok({ now: Date.now(), time_scale: 1, sites: sites.map(siteLine) });

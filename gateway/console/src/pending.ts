@@ -2,10 +2,10 @@
 // Leaving the page sends it at once: what a person decided is never lost.
 import { useSyncExternalStore } from "react";
 import { api } from "./api/client.ts";
-import type { Checks } from "./api/model.ts";
+import type { Checks, GroundName } from "./api/model.ts";
 
 export const UNDO_S = 5;
-export interface Pending { id: string; decision: "confirm" | "reject"; reason: string; checks: Checks; sendAt: number }
+export interface Pending { id: string; decision: "confirm" | "reject"; reason: string; checks: Checks; ground: GroundName | null; sendAt: number }
 export interface Outcome { id: string; decision: "confirm" | "reject"; error: Error | null }
 
 let pending: Pending | null = null;
@@ -34,7 +34,7 @@ export async function sendNow(leaving = false) {
   if (!due) return;
   set(null);
   try {
-    await api.decide(due.id, due.decision, due.reason, due.checks, leaving);
+    await api.decide(due.id, due.decision, due.reason, due.checks, due.ground, leaving);
     report({ id: due.id, decision: due.decision, error: null });
   } catch (error) {
     report({ id: due.id, decision: due.decision, error: error as Error });

@@ -18,10 +18,7 @@ const ABSENT: &str = "<!doctype html><meta charset=utf-8><title>OneDoor</title><
 pub async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") {
-        return super::error::ApiError::Absent(
-            "there is no such endpoint; see openapi.json".into(),
-        )
-        .into_response();
+        return super::error::ApiError::absent("接口", "endpoint", uri.path()).into_response();
     }
     let file = Console::get(path)
         .map(|file| (path, file))

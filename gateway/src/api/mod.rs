@@ -3,26 +3,31 @@
 //! Handlers parse, call, and turn the result into a view. `openapi.json` is generated from them and committed;
 //! a test fails when it drifts.
 
-mod act;
 mod assets; // the console's files
+mod cases; // cases and their decisions
+mod credit; // credit records
 pub mod error; // statuses and words of refusals
 mod pages; // domain records become pages
-mod read; // looking
-pub mod view; // what goes over the wire // doing
+mod plan; // the visit plan
+mod session; // signing in and out
+mod sites; // sites, points, signals, series
+mod status; // the gateway itself, and live updates
+pub mod view; // what goes over the wire
 
 use crate::{
-    account::{self, User},
+    account::{self, Act, User},
     credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
     ingest::Ingest,
+    inspection::frequency::Frequency,
     metrics::Metrics,
     registry::Registry,
     series::Series,
     store::Records,
 };
 use axum::{
-    Router,
+    Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts},
     http::{HeaderName, HeaderValue, header, request::Parts},
 };
@@ -53,6 +58,8 @@ pub struct Inner {
     pub rules: Vec<Rule>,
     /// 1 in earnest.
     pub time_scale: f64,
+    /// How often somebody may visit.
+    pub frequency: Frequency,
     /// Signals.
     pub signals: Signals,
     /// Series.
@@ -92,6 +99,9 @@ impl Api {
     }
 }
 
+/// What a handler answers.
+type Answer<T> = Result<Json<T>, ApiError>;
+
 /// The signed-in user; extracting it is the authentication.
 pub struct SignedIn(pub User);
 
@@ -103,6 +113,16 @@ fn token(parts: &Parts) -> Option<String> {
         .split(';')
         .find_map(|c| c.trim().strip_prefix(COOKIE))
         .map(str::to_owned)
+}
+
+impl User {
+    /// Refuses, with who may, what the role does not allow.
+    fn must(&self, act: Act) -> Result<(), ApiError> {
+        match self.role.may(act) {
+            true => Ok(()),
+            false => Err(ApiError::Forbidden(self.role.refusal(act))),
+        }
+    }
 }
 
 impl FromRequestParts<Api> for SignedIn {
@@ -122,21 +142,25 @@ impl FromRequestParts<Api> for SignedIn {
 /// The routes with their description.
 fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(act::sign_in, read::whoami, act::sign_out))
-        .routes(routes!(read::overview))
-        .routes(routes!(read::site))
-        .routes(routes!(read::site_signals))
-        .routes(routes!(read::series))
-        .routes(routes!(read::cases))
-        .routes(routes!(read::case))
-        .routes(routes!(act::take))
-        .routes(routes!(act::decide))
-        .routes(routes!(read::businesses))
-        .routes(routes!(read::credit))
-        .routes(routes!(act::credit))
-        .routes(routes!(read::plan))
-        .routes(routes!(read::bundle))
-        .routes(routes!(read::status))
+        .routes(routes!(
+            session::sign_in,
+            session::whoami,
+            session::sign_out
+        ))
+        .routes(routes!(sites::overview))
+        .routes(routes!(sites::site))
+        .routes(routes!(sites::site_signals))
+        .routes(routes!(sites::series))
+        .routes(routes!(cases::cases))
+        .routes(routes!(cases::case))
+        .routes(routes!(cases::take))
+        .routes(routes!(cases::decide))
+        .routes(routes!(credit::businesses))
+        .routes(routes!(credit::credit))
+        .routes(routes!(credit::act))
+        .routes(routes!(plan::plan))
+        .routes(routes!(cases::bundle))
+        .routes(routes!(status::status))
 }
 
 /// The description, as JSON text.
@@ -148,8 +172,7 @@ pub fn openapi() -> String {
             .schemas
             .insert(Action::name().into(), Action::schema());
     }
-    api.info.title = "OneDoor gateway".into();
-    api.info.version = env!("CARGO_PKG_VERSION").into();
+    api.info = utoipa::openapi::Info::new("OneDoor gateway", env!("CARGO_PKG_VERSION"));
     api.to_pretty_json().expect("a description is always JSON") + "\n"
 }
 
@@ -157,7 +180,7 @@ pub fn openapi() -> String {
 pub fn router(api: Api) -> Router {
     let (routes, _) = described().split_for_parts();
     routes
-        .route("/api/events", axum::routing::get(read::events))
+        .route("/api/events", axum::routing::get(status::events))
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(64 << 10))
         .layer(axum::middleware::map_response(secured))

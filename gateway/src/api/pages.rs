@@ -2,15 +2,13 @@
 
 use super::{Inner, error::ApiError, view::*};
 use crate::{
-    case::{self, Case},
-    credit::{self, Entry, deliver},
+    case::{self, Case, Ground, decide, ground},
     detect::{
         Signal, Source,
-        rule::{Comparator, Measure, Rule, Severity, Text},
+        rule::{Comparator, Measure, Rule, Text},
     },
     ingest::dictionary::PointKey,
     registry::{Device, Site, day_ms},
-    risk,
 };
 use contract::{Quality, SiteId, Timestamp};
 
@@ -45,14 +43,6 @@ fn model_text() -> Text {
     Text {
         zh: "走势与该测点以往的规律不符。模型只提示，不作判断。".into(),
         en: "The course differs from what is usual for this point. A model points, it does not judge.".into(),
-    }
-}
-
-/// Why only a rule's signal can become a finding.
-pub fn model_only() -> Text {
-    Text {
-        zh: "这条线索只有模型提示，没有依据标准条款的规则，不能认定。请到现场核实。".into(),
-        en: "Only a model raised this and no rule with a clause; it cannot be a finding. Go and look.".into(),
     }
 }
 
@@ -160,22 +150,12 @@ impl Inner {
     /// Limits that apply to a point.
     pub fn limits(&self, kind: &str, point: &str, unit: &str) -> Vec<LimitView> {
         let applies = |r: &&Rule| {
-            let is_level = matches!(r.measure, Measure::Instant | Measure::Mean);
             r.point == point
-                && is_level
+                && is_level(r)
                 && (unit.is_empty() || r.unit == unit)
                 && r.devices.iter().any(|d| d == kind)
         };
-        let view = |r: &Rule| LimitView {
-            rule: r.id.clone(),
-            permitted: permitted(r.comparator),
-            value: r.limit,
-            severity: r.severity,
-            text: r.explanation.clone(),
-            standard: r.standard.clone(),
-            clause: r.clause.clone(),
-        };
-        self.rules.iter().filter(applies).map(view).collect()
+        self.rules.iter().filter(applies).map(limit_view).collect()
     }
 
     /// A site in one line.
@@ -219,28 +199,17 @@ impl Inner {
         }
     }
 
-    /// The signals of a case.
+    /// The signals of a case, the gravest first.
     pub fn signals_of(&self, case: &Case) -> Vec<Signal> {
-        case.signals
-            .iter()
-            .filter_map(|id| self.signals.get(id).ok().flatten())
-            .collect()
+        let of = case.signals.iter();
+        let signals = of.filter_map(|id| self.signals.get(id).ok().flatten());
+        decide::gravest_first(signals.collect())
     }
 
     /// A case in one line.
-    pub fn case_line(&self, case: &Case, signals: &[Signal], now: Timestamp) -> CaseLine {
-        let worst = signals
-            .iter()
-            .max_by_key(|s| (s.severity, matches!(s.source, Source::Rule { .. })));
-        let line = worst.map(|s| self.signal_line(s, None));
+    pub fn case_line(&self, case: &Case, signals: &[Signal]) -> CaseLine {
+        let line = signals.first().map(|s| self.signal_line(s, None));
         let site = self.registry.site(&case.site);
-        let device = self.registry.device(&case.site, &case.device);
-        let hours = match case.severity {
-            Severity::IV => Some(1),
-            Severity::III => Some(24),
-            Severity::II => Some(72),
-            Severity::I => None,
-        };
         CaseLine {
             id: case.id.clone(),
             site: case.site.to_string(),
@@ -252,31 +221,102 @@ impl Inner {
             rule: line.as_ref().map(|l| l.rule.clone()).unwrap_or_default(),
             opened_at: case.opened_at.as_millis(),
             ended_at: (!case.is_ongoing).then_some(case.last_at.as_millis()),
-            due_at: hours.map(|h| case.opened_at.as_millis() + h * 3_600_000),
+            due_at: decide::due_ms(signals),
+            signal_count: case.signals.len(),
             measured: line.as_ref().and_then(|l| l.measured),
             permitted: line.as_ref().and_then(|l| l.permitted.clone()),
             limit: line.as_ref().and_then(|l| l.limit),
             unit: line.map(|l| l.unit).unwrap_or_default(),
-            fit: device.is_some_and(|d| d.obstacles(now).is_empty()),
+            fit: self.blockers(case, signals).is_empty(),
         }
     }
 
-    /// Why a case cannot be confirmed.
+    /// Why nothing can be confirmed by these signals of a case: none of their devices may give evidence.
     pub fn blockers(&self, case: &Case, signals: &[Signal]) -> Vec<Text> {
-        let mut blockers = match self.registry.device(&case.site, &case.device) {
-            Some(device) => device.obstacles(case.opened_at),
-            None => vec![Text {
-                zh: "设备未登记".into(),
-                en: "The device is not registered".into(),
-            }],
-        };
-        if !signals
-            .iter()
-            .any(|s| matches!(s.source, Source::Rule { .. }))
-        {
-            blockers.push(model_only());
+        let mut blockers = Vec::new();
+        let devices = decide::devices(signals);
+        for id in &devices {
+            let Some(device) = self.registry.device(&case.site, id) else {
+                blockers.push(Text::new(
+                    format!("设备 {id} 未登记"),
+                    format!("The device {id} is not registered"),
+                ));
+                continue;
+            };
+            let obstacles = device.obstacles(case.opened_at);
+            if obstacles.is_empty() {
+                return Vec::new();
+            }
+            let named = |o: Text| match devices.len() {
+                1 => o,
+                _ => Text::new(
+                    format!("{}：{}", device.name.zh, o.zh),
+                    format!("{}: {}", device.name.en, o.en),
+                ),
+            };
+            blockers.extend(obstacles.into_iter().map(named));
+        }
+        if devices.is_empty() {
+            blockers.push(Text::new(
+                "信号已不在库中",
+                "Its signals are no longer stored",
+            ));
         }
         blockers
+    }
+
+    /// The registered devices of a case, the one of its gravest signal first.
+    pub fn devices_of(&self, case: &Case, signals: &[Signal], now: Timestamp) -> Vec<DeviceLine> {
+        let devices = decide::devices(signals).into_iter();
+        let known = devices.filter_map(|id| self.registry.device(&case.site, id));
+        known.map(|d| self.device_line(d, now)).collect()
+    }
+
+    /// The points of a case, that of its gravest signal first, with the limits that were exceeded.
+    fn points_of(&self, signals: &[Signal]) -> Vec<CasePoint> {
+        let mut points: Vec<CasePoint> = Vec::new();
+        for signal in signals {
+            let (device, point) = (signal.device.as_str(), signal.point.as_str());
+            let known = points
+                .iter()
+                .position(|p| p.device == device && p.point == point);
+            let index = known.unwrap_or_else(|| {
+                let known = self.registry.device(&signal.site, &signal.device);
+                points.push(CasePoint {
+                    device: device.to_owned(),
+                    device_name: known
+                        .map_or_else(|| Text::new(device, device), |d| d.name.clone()),
+                    point: point.to_owned(),
+                    label: self.registry.label(point),
+                    limits: Vec::new(),
+                });
+                points.len() - 1
+            });
+            let limits = &mut points[index].limits;
+            let rule = self.rule_of(signal).filter(|r| is_level(r));
+            if let Some(rule) = rule
+                && !limits.iter().any(|l| l.rule == rule.id)
+            {
+                limits.push(limit_view(rule));
+            }
+        }
+        points
+    }
+
+    /// What a confirmation of the case may name as its ground.
+    pub fn grounds(&self, case: &Case, signals: &[Signal]) -> Vec<Ground> {
+        let raised: Vec<&str> = signals
+            .iter()
+            .filter_map(|s| self.rule_of(s))
+            .map(|r| r.id.as_str())
+            .collect();
+        ground::choices(
+            &self.registry,
+            &self.rules,
+            &case.site,
+            case.opened_at,
+            &raised,
+        )
     }
 
     /// A case with everything.
@@ -325,13 +365,13 @@ impl Inner {
         let before = case::store::all(&self.records).map_err(ApiError::internal)?;
         let history = before
             .iter()
-            .filter(|c| c.site == case.site && c.device == case.device && c.id != case.id)
+            .filter(|c| c.site == case.site && c.id != case.id)
             .take(10)
             .map(|c| Before {
                 id: c.id.clone(),
                 at: c.opened_at.as_millis(),
                 state: c.state,
-                title: self.case_line(c, &self.signals_of(c), now).title,
+                title: self.case_line(c, &self.signals_of(c)).title,
                 reason: c
                     .verdict
                     .as_ref()
@@ -339,12 +379,6 @@ impl Inner {
                     .unwrap_or_default(),
             })
             .collect();
-        let device = self
-            .registry
-            .device(&case.site, &case.device)
-            .map(|d| self.device_line(d, now));
-        let device = device
-            .ok_or_else(|| ApiError::Absent(format!("device {} is not registered", case.device)))?;
         let margin = (3_600_000.0 / self.time_scale) as i64;
         let end = if case.is_ongoing {
             now.as_millis()
@@ -352,11 +386,10 @@ impl Inner {
             case.last_at.as_millis()
         };
         Ok(CasePage {
-            line: self.case_line(case, &signals, now),
+            line: self.case_line(case, &signals),
             now: now.as_millis(),
-            device,
-            point: case.point.to_string(),
-            point_label: self.registry.label(case.point.as_str()),
+            devices: self.devices_of(case, &signals, now),
+            points: self.points_of(&signals),
             rules,
             signals: signals
                 .iter()
@@ -366,6 +399,7 @@ impl Inner {
             history,
             innocent,
             blockers: self.blockers(case, &signals),
+            grounds: self.grounds(case, &signals),
             taken_by: case.taken.as_ref().map(|(by, _)| by.clone()),
             taken_at: case.taken.as_ref().map(|(_, at)| at.as_millis()),
             decision: case.verdict.as_ref().map(|v| DecisionView {
@@ -373,6 +407,7 @@ impl Inner {
                 by: v.by.clone(),
                 at: v.at.as_millis(),
                 reason: v.reason.clone(),
+                ground: v.ground.clone(),
             }),
             evidence: case
                 .evidence
@@ -387,56 +422,25 @@ impl Inner {
             window_to: end + margin / 4,
         })
     }
+}
 
-    /// A business's credit record.
-    pub fn credit_page(&self, uscc: &str, now: Timestamp) -> Result<CreditPage, ApiError> {
-        let business = self.registry.businesses.get(uscc);
-        let business = business
-            .ok_or_else(|| ApiError::Absent(format!("no business {uscc} is registered")))?;
-        let entries = credit::of(&self.records, uscc).map_err(ApiError::internal)?;
-        let grade = risk::grade(&entries, now);
-        let views = entries
-            .iter()
-            .map(|e| self.entry_view(e, now))
-            .collect::<Result<_, _>>()?;
-        Ok(CreditPage {
-            business: BusinessView {
-                uscc: business.uscc.clone(),
-                name: business.name.clone(),
-            },
-            grade: grade.class,
-            score: Some(grade.score),
-            explanation: grade.explanation,
-            entries: views,
-        })
-    }
+/// True if the rule's limit is a level of the quantity that it looks at, and not a time or a spread.
+fn is_level(rule: &Rule) -> bool {
+    matches!(
+        rule.measure,
+        Measure::Instant | Measure::Mean | Measure::Block
+    )
+}
 
-    fn entry_view(&self, entry: &Entry, now: Timestamp) -> Result<EntryView, ApiError> {
-        let attempts = deliver::attempts(&self.records, &entry.id).map_err(ApiError::internal)?;
-        let step = |s: &credit::Step| StepView {
-            status: s.status,
-            at: s.at.as_millis(),
-            by: s.by.clone(),
-            reason: s.reason.clone(),
-        };
-        let delivery = |(n, a): (usize, deliver::Attempt)| DeliveryView {
-            at: a.at.as_millis(),
-            attempt: n + 1,
-            outcome: a.outcome,
-            answer: a.answer,
-        };
-        Ok(EntryView {
-            id: entry.id.clone(),
-            case: entry.case.clone(),
-            title: entry.title.clone(),
-            severity: entry.severity,
-            occurred_at: entry.occurred_at.as_millis(),
-            recorded_at: entry.recorded_at.as_millis(),
-            public_until: Some(entry.valid_to.as_millis()),
-            status: entry.status(now),
-            timeline: entry.timeline.iter().map(step).collect(),
-            deliveries: attempts.into_iter().enumerate().map(delivery).collect(),
-        })
+fn limit_view(rule: &Rule) -> LimitView {
+    LimitView {
+        rule: rule.id.clone(),
+        permitted: permitted(rule.comparator),
+        value: rule.limit,
+        severity: rule.severity,
+        text: rule.explanation.clone(),
+        standard: rule.standard.clone(),
+        clause: rule.clause.clone(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Cases on disk: gathering signals into them, and the one transaction of a decision.
 
-use super::{Case, State, Verdict, decide};
+use super::{
+    Case, State, Verdict,
+    decide::{self, Refusal},
+};
 use crate::{
     credit::{self, Entry},
     detect::{Signal, Signals, store::SignalError},
@@ -157,18 +160,23 @@ pub struct Finding {
     pub entry: Entry,
 }
 
-/// Writes a decision, with its finding if it is a confirmation, in one transaction. False if somebody else
-/// decided in between.
+/// Writes a decision on the case as it was `seen`, with its finding if it is a confirmation, in one transaction.
+/// Refuses what somebody else decided in between, and a case that a signal joined in between: it would be decided
+/// unseen and not be in the evidence.
 pub fn decide(
     records: &Records,
-    id: &str,
+    seen: &Case,
     verdict: &Verdict,
     finding: Option<Finding>,
-) -> Result<bool, RecordsError> {
+) -> Result<Result<(), Refusal>, RecordsError> {
+    let id = &seen.id;
     records.write("write a decision", |tx| {
         let Some(mut case) = get::<Case>(tx, KIND, id)?.filter(|c| c.verdict.is_none()) else {
-            return Ok(false);
+            return Ok(Err(Refusal::Decided));
         };
+        if case.signals != seen.signals {
+            return Ok(Err(Refusal::Grown));
+        }
         case.state = match verdict.decision {
             decide::Decision::Confirm => State::Confirmed,
             decide::Decision::Reject => State::Rejected,
@@ -180,7 +188,7 @@ pub fn decide(
         if let Some(finding) = finding {
             credit::insert(tx, &finding.entry, &verdict.by, verdict.at)?;
         }
-        Ok(true)
+        Ok(Ok(()))
     })
 }
 
@@ -192,4 +200,54 @@ pub fn one(records: &Records, id: &str) -> Result<Option<Case>, RecordsError> {
 /// All cases, the newest first.
 pub fn all(records: &Records) -> Result<Vec<Case>, RecordsError> {
     records.list(KIND, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        case::{Checks, Decision},
+        detect::rule::Severity,
+    };
+
+    #[test]
+    fn a_case_is_decided_once_and_only_as_it_was_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(&folder.path().join("records.db")).unwrap();
+        let at = Timestamp::from_millis(1);
+        let seen = Case {
+            id: "1".into(),
+            site: contract::SiteId::new("s").unwrap(),
+            severity: Severity::II,
+            state: State::Open,
+            signals: vec!["a".into()],
+            opened_at: at,
+            last_at: at,
+            is_ongoing: false,
+            taken: None,
+            verdict: None,
+            evidence: None,
+        };
+        let put = |case: &Case| {
+            records
+                .write("put", |tx| put(tx, KIND, "1", "s", at, case))
+                .unwrap()
+        };
+        let verdict = Verdict {
+            decision: Decision::Reject,
+            by: "chen".into(),
+            at,
+            reason: "r".into(),
+            checks: Checks::default(),
+            ground: None,
+        };
+        let decide = |seen| super::decide(&records, seen, &verdict, None).unwrap();
+        let mut grown = seen.clone();
+        grown.signals.push("b".into());
+        put(&grown);
+        assert_eq!(decide(&seen), Err(Refusal::Grown));
+        assert_eq!(one(&records, "1").unwrap(), Some(grown.clone()));
+        assert_eq!(decide(&grown), Ok(()));
+        assert_eq!(decide(&grown), Err(Refusal::Decided));
+    }
 }

@@ -45,7 +45,8 @@ struct Answer {
 
 /// Sends what is due; returns how many were delivered. Safe to run twice, at any time, after any crash.
 ///
-/// Versions of one entry are sent in order: a later one waits until the earlier is delivered or refused. What the
+/// What became of one case is sent in order, the versions of an entry and the correction that replaces it: a later
+/// one waits until the earlier is delivered or refused. What the
 /// platform refuses (4xx, but for 408, 425 and 429) is not sent again by itself: it stays, with the platform's
 /// words, for a person to see.
 pub async fn step(
@@ -68,7 +69,7 @@ fn due(records: &Records, now: Timestamp) -> Result<Vec<Due>, RecordsError> {
         let mut rows = tx.prepare_cached(
             "SELECT o.id, o.key, o.body, (SELECT COUNT(*) FROM attempt a WHERE a.outbox = o.id) FROM outbox o
              WHERE delivered_at IS NULL AND due_at <= ?1 AND NOT EXISTS (
-                SELECT 1 FROM outbox e WHERE e.entry = o.entry AND e.id < o.id AND e.delivered_at IS NULL AND e.due_at < ?2)
+                SELECT 1 FROM outbox e WHERE e.chain = o.chain AND e.id < o.id AND e.delivered_at IS NULL AND e.due_at < ?2)
              ORDER BY o.id LIMIT 20",
         )?;
         let due = rows.query_map(params![now.as_millis(), NEVER], |r| {

@@ -17,6 +17,16 @@ pub struct Text {
     pub en: String,
 }
 
+impl Text {
+    /// A text.
+    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            zh: zh.into(),
+            en: en.into(),
+        }
+    }
+}
+
 /// How urgent a signal is: I 提示, II 一般, III 较重, IV 严重.
 #[derive(
     Debug,

@@ -37,14 +37,15 @@ pub struct Dictionary {
 
 #[derive(Debug, Default)]
 struct Inner {
-    points: Vec<Arc<Point>>,
+    /// A number without a point was given, and no block that uses it was ever written.
+    points: Vec<Option<Arc<Point>>>,
     by_name: HashMap<(SiteId, DeviceId, PointName), PointKey>,
 }
 
 impl Dictionary {
     /// The point of a number.
     pub fn get(&self, key: PointKey) -> Option<Arc<Point>> {
-        self.read().points.get(key.0 as usize).cloned()
+        self.read().points.get(key.0 as usize).cloned().flatten()
     }
 
     /// The number of a named point, if it was ever heard of.
@@ -55,7 +56,7 @@ impl Dictionary {
             .copied()
     }
 
-    /// How many points there are; numbers run from 0 to this, exclusive.
+    /// Numbers run from 0 to this, exclusive.
     pub fn len(&self) -> usize {
         self.read().points.len()
     }
@@ -75,21 +76,64 @@ impl Dictionary {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(&key) = inner.by_name.get(&identity) {
             let slot = &mut inner.points[key.0 as usize];
-            let changed = **slot != point;
+            let changed = slot.as_deref() != Some(&point);
             if changed {
-                *slot = Arc::new(point);
+                *slot = Some(Arc::new(point));
             }
             return (key, changed);
         }
         let key = PointKey(u32::try_from(inner.points.len()).expect("fewer than 2^32 points"));
-        inner.points.push(Arc::new(point));
+        inner.points.push(Some(Arc::new(point)));
         inner.by_name.insert(identity, key);
         (key, true)
+    }
+
+    /// Takes a point back under the number that the journal's note gives it.
+    pub(super) fn restore(&self, key: PointKey, point: Point) {
+        let identity = (point.site.clone(), point.device.clone(), point.name.clone());
+        let mut inner = self
+            .inner
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let place = key.0 as usize;
+        if inner.points.len() <= place {
+            inner.points.resize(place + 1, None);
+        }
+        inner.points[place] = Some(Arc::new(point));
+        inner.by_name.insert(identity, key);
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
         self.inner
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(name: &str) -> Point {
+        Point {
+            site: SiteId::new("s").unwrap(),
+            agent: None,
+            device: DeviceId::new("d").unwrap(),
+            name: PointName::new(name).unwrap(),
+            unit: String::new(),
+            factor: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_number_whose_note_was_never_written_is_given_to_nobody_else() {
+        let before = Dictionary::default();
+        assert_eq!(before.intern(point("never sent")).0, PointKey(0));
+        assert_eq!(before.intern(point("sent")).0, PointKey(1));
+        let after = Dictionary::default();
+        after.restore(PointKey(1), point("sent"));
+        assert_eq!(after.get(PointKey(0)), None);
+        assert_eq!(after.intern(point("sent")), (PointKey(1), false));
+        assert_eq!(after.intern(point("never sent")), (PointKey(2), true));
     }
 }

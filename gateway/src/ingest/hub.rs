@@ -5,7 +5,7 @@ use super::external;
 use super::inlet::Inlet;
 use super::json::{Shape, TimeUnit};
 use super::ranges::Ranges;
-use super::record::Encoder;
+use super::record::{self, Encoder, Entry};
 use super::refused::{Reason, Refused, RefusedLog};
 use super::session::Node;
 use crate::metrics::Metrics;
@@ -209,7 +209,7 @@ struct Inner {
     config: Resolved,
     nodes: Mutex<HashMap<(SiteId, AgentId), SharedNode>>,
     streams: Mutex<HashMap<String, Vec<(String, Ranges)>>>,
-    /// Points whose note is not known to be on disk; every block takes them along until one is.
+    /// Points whose note is not known to be on disk; every block that uses one takes its note along.
     unwritten: Mutex<BTreeMap<u32, Vec<u8>>>,
     unwritten_count: AtomicUsize,
 }
@@ -241,13 +241,13 @@ impl Ingest {
         for (key, value) in journal.notes("point/").map_err(OpenError::Notes)? {
             let point: Point =
                 serde_json::from_slice(&value).map_err(|e| damaged(&key, e.to_string()))?;
-            let (number, _) = dictionary.intern(point);
-            if key != format!("point/{:08x}", number.0) {
-                return Err(damaged(
-                    &key,
-                    format!("it should be number {:08x}", number.0),
-                ));
-            }
+            let number = key
+                .strip_prefix("point/")
+                .map(|n| u32::from_str_radix(n, 16));
+            let Some(Ok(number)) = number else {
+                return Err(damaged(&key, "its key has no number".into()));
+            };
+            dictionary.restore(PointKey(number), point);
         }
         let mut streams: HashMap<String, Vec<(String, Ranges)>> = HashMap::new();
         for (key, value) in journal.notes("stream/").map_err(OpenError::Notes)? {
@@ -358,6 +358,21 @@ impl Ingest {
         self.0.refused.add(at, topic, reason, what);
     }
 
+    /// From now on messages of which something was not taken are kept in `folder`, see [`super::set_aside`].
+    pub fn keep_set_aside(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        self.0.refused.keep_in(folder)
+    }
+
+    pub(super) fn keep(
+        &self,
+        at: Timestamp,
+        topic: &str,
+        faults: &[(Reason, String)],
+        payload: &[u8],
+    ) {
+        self.0.refused.keep(at, topic, faults, payload);
+    }
+
     pub(super) fn node(&self, site: &SiteId, agent: &AgentId) -> SharedNode {
         let mut nodes = lock(&self.0.nodes);
         let node = nodes
@@ -385,14 +400,24 @@ impl Ingest {
         key
     }
 
-    /// The notes every block must carry now.
-    pub(super) fn unwritten(&self) -> Vec<(u32, Vec<u8>)> {
+    /// The notes that a block with this body must carry now.
+    pub(super) fn unwritten(&self, body: &[u8]) -> Vec<(u32, Vec<u8>)> {
         if self.0.unwritten_count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
-        lock(&self.0.unwritten)
-            .iter()
-            .map(|(key, json)| (*key, json.clone()))
+        let mut used: Vec<u32> = record::entries(body)
+            .flatten()
+            .filter_map(|entry| match entry {
+                Entry::Data(_, samples) => Some(samples.map(|sample| sample.point.0)),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        let unwritten = lock(&self.0.unwritten);
+        used.iter()
+            .filter_map(|key| Some((*key, unwritten.get(key)?.clone())))
             .collect()
     }
 

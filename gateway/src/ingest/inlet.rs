@@ -226,6 +226,7 @@ impl Inlet {
         }
         if !self.faults.is_empty() {
             let topic = String::from_utf8_lossy(&self.routes[place].topic);
+            self.ingest.keep(now, &topic, &self.faults, payload);
             for (reason, what) in self.faults.drain(..) {
                 self.ingest.refuse(now, &topic, reason, move || what);
             }
@@ -444,7 +445,7 @@ impl Inlet {
             // The journal keeps the newest blocks in RAM and counts their length, not their room.
             body.shrink_to_fit();
         }
-        let points = self.ingest.unwritten();
+        let points = self.ingest.unwritten(&body);
         let mut notes: Vec<(String, Vec<u8>)> = points
             .iter()
             .map(|(key, json)| (format!("point/{key:08x}"), json.clone()))

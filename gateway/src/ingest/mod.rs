@@ -6,7 +6,7 @@
 //! Read in this order: `dictionary` (points and their numbers), `record` (how entries stand in a block),
 //! `decode` (Sparkplug B payloads, read where they lie), `json` (plain telemetry), `ranges` (which record
 //! numbers were received), `session` (one agent between birth and death), `refused` (what was not taken, and
-//! why), `inlet` (one connection's way into the journal), `hub` (what all connections share), `external`
+//! why), `set_aside` (those messages, kept whole), `inlet` (one connection's way into the journal), `hub` (what all connections share), `external`
 //! (readings from a broker that is not ours).
 
 pub mod decode;
@@ -19,6 +19,7 @@ pub mod ranges;
 pub mod record;
 pub mod refused;
 pub mod session;
+pub mod set_aside;
 
 pub use hub::{Config, Ingest, JsonPattern, OpenError};
 pub use inlet::{Command, Done, Inlet, Next};

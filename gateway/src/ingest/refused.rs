@@ -1,8 +1,12 @@
-//! What was not taken into the journal, and why: counters by reason and the last hundred for a person to see.
+//! What was not taken into the journal, and why: counters by reason, the last hundred for a person to see, and the
+//! messages themselves on disk (see `set_aside`).
 
+use super::set_aside::SetAside;
 use contract::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +71,11 @@ impl Reason {
         }
     }
 
+    /// Whether the gateway asks for what is missing, so that the same reading comes again.
+    fn is_sent_again(self) -> bool {
+        matches!(self, Reason::NoBirth | Reason::UnknownMetric)
+    }
+
     /// What the person at the sender can do.
     pub fn fix(self) -> &'static str {
         match self {
@@ -104,7 +113,7 @@ pub struct Refused {
 
 /// Counters and the ring of the last refused.
 #[derive(Debug, Default)]
-pub struct RefusedLog(Mutex<Inner>);
+pub struct RefusedLog(Mutex<Inner>, Mutex<Option<SetAside>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -141,6 +150,26 @@ impl RefusedLog {
             inner.ring.pop_front();
         }
         inner.ring.push_back(refused);
+    }
+
+    /// From now on messages with faults are kept in `folder` as well.
+    pub fn keep_in(&self, folder: &Path) -> io::Result<()> {
+        let kept = SetAside::open(folder)?;
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        Ok(())
+    }
+
+    /// Keeps a message whole, unless it will be sent again after a rebirth.
+    pub fn keep(&self, at: Timestamp, topic: &str, faults: &[(Reason, String)], payload: &[u8]) {
+        if faults.iter().all(|(reason, _)| reason.is_sent_again()) {
+            return;
+        }
+        let mut kept = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_mut()
+            && let Err(error) = kept.keep(at, topic, faults, payload)
+        {
+            tracing::error!(%error, topic, "a refused message cannot be kept on disk");
+        }
     }
 
     /// The last refused, newest first.

@@ -132,6 +132,7 @@ mod tests {
             case: "1".into(),
             evidence: "x".into(),
             title: Text::default(),
+            ground: None,
             severity,
             occurred_at: at,
             recorded_at: at,
@@ -142,6 +143,8 @@ mod tests {
                 by: String::new(),
                 reason: String::new(),
             }],
+            corrects: None,
+            superseded_by: None,
         }
     }
 

@@ -255,6 +255,21 @@ impl Series {
         }
     }
 
+    /// The latest time of each of these points, in their order. One pass over an embedded store.
+    pub async fn newest(
+        &self,
+        points: Vec<PointKey>,
+    ) -> Result<Vec<Option<Timestamp>>, QueryError> {
+        if let Series::Embedded(store) = self {
+            return blocking(store, move |store| store.newest(&points)).await;
+        }
+        let mut newest = Vec::with_capacity(points.len());
+        for point in points {
+            newest.push(self.last(point).await?.map(|reading| reading.at));
+        }
+        Ok(newest)
+    }
+
     /// The times of a point's readings from `since` on.
     pub async fn times(
         &self,

@@ -158,6 +158,8 @@ fn check(store: &Embedded, model: &Model, points: u32, random: &mut Random) {
         let newest = model
             .range((point, i64::MIN)..(point + 1, i64::MIN))
             .next_back();
+        let at = newest.map(|((_, at), _)| Timestamp::from_millis(*at));
+        assert_eq!(store.newest(&[key]).unwrap(), [at]);
         match (last, newest) {
             (None, None) => {}
             (Some(last), Some(((_, at), (bits, quality)))) => {

@@ -77,6 +77,46 @@ fn the_spike_at_the_end_is_a_signal_and_the_learning_rows_are_not() {
     );
 }
 
+/// Two channels that move together until row `broken`, from where the second one stands still for 100 rows.
+fn pair(rows: usize, broken: usize) -> String {
+    let mut text = "time,a,b\n".to_owned();
+    for i in 0..rows {
+        let a = (i as f64 * 0.37).sin() + (i as f64 * 12.9898).sin() * 0.3;
+        let noise = ((i * i) as f64 * 0.7).sin() * 0.1;
+        let b = if (broken..broken + 100).contains(&i) {
+            0.0
+        } else {
+            2.0 * a + noise
+        };
+        text += &format!("{},{a},{b}\n", 1_795_521_600 + i);
+    }
+    text
+}
+
+#[test]
+fn a_group_signals_a_broken_relation_after_short_and_long_learning_and_little_else() {
+    let there = tempfile::tempdir().unwrap();
+    for learned in [400, 5000] {
+        let path = written(&there, &pair(learned + 1000, learned + 500));
+        let Some(text) = scored(&request(&path, &["a", "b"], learned)) else {
+            return;
+        };
+        let lines: Vec<_> = text.lines().skip(1).collect();
+        let signals = |from: usize, to: usize| {
+            let lines = &lines[learned + from..learned + to];
+            lines.iter().filter(|line| line.ends_with(",1")).count()
+        };
+        assert!(
+            lines[..learned]
+                .iter()
+                .all(|line| line.ends_with(",0.000000,0"))
+        );
+        assert!(signals(500, 600) >= 70, "{} of 100", signals(500, 600));
+        assert!(signals(0, 500) <= 10, "{} of 500", signals(0, 500));
+        assert!(signals(640, 1000) <= 10, "{} of 360", signals(640, 1000));
+    }
+}
+
 #[test]
 fn semicolons_and_missing_values_are_read() {
     let there = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, CreditAction } from "./model.ts";
+import type { Checks, Correction, CreditAction, GroundName } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -41,14 +41,14 @@ export const api = {
   cases: () => told(client.GET("/api/cases")),
   case: (id: string) => clocked(client.GET("/api/cases/{id}", { params: { path: { id } } })),
   take: async (id: string) => { await told(client.POST("/api/cases/{id}/take", { params: { path: { id } } })); refresh(); },
-  decide: async (id: string, decision: "confirm" | "reject", reason: string, checks: Checks, keepalive: boolean) => {
-    await told(client.POST("/api/cases/{id}/decision", { params: { path: { id } }, body: { decision, reason, checks }, keepalive }));
+  decide: async (id: string, decision: "confirm" | "reject", reason: string, checks: Checks, ground: GroundName | null, keepalive: boolean) => {
+    await told(client.POST("/api/cases/{id}/decision", { params: { path: { id } }, body: { decision, reason, checks, ground }, keepalive }));
     refresh();
   },
   businesses: () => told(client.GET("/api/businesses")),
   credit: (uscc: string) => told(client.GET("/api/businesses/{uscc}/credit", { params: { path: { uscc } } })),
-  creditAction: async (id: string, action: CreditAction, reason: string) => {
-    await told(client.POST("/api/credit/{id}/{action}", { params: { path: { id, action } }, body: { reason } }));
+  creditAction: async (id: string, action: CreditAction, reason: string, correction: Correction | null) => {
+    await told(client.POST("/api/credit/{id}/{action}", { params: { path: { id, action } }, body: { reason, correction } }));
     refresh();
   },
   plan: () => told(client.GET("/api/inspection/plan")),

@@ -263,6 +263,11 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * @description What a person may do beside looking.
+         * @enum {string}
+         */
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record";
+        /**
          * @description What can be done with an entry.
          * @enum {string}
          */
@@ -359,7 +364,7 @@ export interface components {
              * @description Until when; `None` while it goes on.
              */
             ended_at?: number | null;
-            /** @description Whether the device may give evidence. */
+            /** @description Whether any of its devices may give evidence. */
             fit: boolean;
             /** @description Its id. */
             id: string;
@@ -384,6 +389,8 @@ export interface components {
             rule: string;
             /** @description How urgent. */
             severity: components["schemas"]["Severity"];
+            /** @description How many signals it gathers. */
+            signal_count: number;
             /** @description The site. */
             site: string;
             /** @description Its name. */
@@ -400,9 +407,11 @@ export interface components {
             /** @description Why it cannot be confirmed. */
             blockers: components["schemas"]["Text"][];
             decision?: null | components["schemas"]["DecisionView"];
-            /** @description The device. */
-            device: components["schemas"]["DeviceLine"];
+            /** @description The devices that raised its signals, that of the gravest first. */
+            devices: components["schemas"]["DeviceLine"][];
             evidence?: null | components["schemas"]["EvidenceView"];
+            /** @description What a confirmation may name as its ground; those that raised a signal first. */
+            grounds: components["schemas"]["Ground"][];
             /** @description What happened here before. */
             history: components["schemas"]["Before"][];
             /** @description What else could explain it. */
@@ -412,10 +421,8 @@ export interface components {
              * @description The gateway's clock.
              */
             now: number;
-            /** @description The point. */
-            point: string;
-            /** @description Its label. */
-            point_label: components["schemas"]["Text"];
+            /** @description Their points, that of the gravest signal first. */
+            points: components["schemas"]["CasePoint"][];
             /** @description Rules and models. */
             rules: components["schemas"]["RuleView"][];
             /**
@@ -443,6 +450,25 @@ export interface components {
              */
             window_to: number;
         };
+        /** @description A point of a case. */
+        CasePoint: {
+            /** @description The device. */
+            device: string;
+            /** @description Its name. */
+            device_name: components["schemas"]["Text"];
+            /** @description Its label. */
+            label: components["schemas"]["Text"];
+            /** @description The limits that were exceeded. */
+            limits: components["schemas"]["LimitView"][];
+            /** @description The point. */
+            point: string;
+        };
+        /** @description What is done with an entry, and why. */
+        ChangeBody: {
+            correction?: null | components["schemas"]["CorrectionBody"];
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What the reviewer looked at (行政处罚法 Art. 41: true, clear, complete, accurate). */
         Checks: {
             /** @description 准确. */
@@ -459,6 +485,11 @@ export interface components {
          * @enum {string}
          */
         Class: "A" | "B" | "C" | "D";
+        /** @description What a correction changes; what is left out stays. */
+        CorrectionBody: {
+            ground?: null | components["schemas"]["GroundName"];
+            severity?: null | components["schemas"]["Severity"];
+        };
         /** @description A business's credit record. */
         CreditPage: {
             /** @description The business. */
@@ -486,6 +517,7 @@ export interface components {
             checks?: components["schemas"]["Checks"];
             /** @description Confirm or reject. */
             decision: components["schemas"]["Decision"];
+            ground?: null | components["schemas"]["GroundName"];
             /** @description Why. */
             reason: string;
         };
@@ -500,6 +532,7 @@ export interface components {
             by: string;
             /** @description Confirm or reject. */
             decision: components["schemas"]["Decision"];
+            ground?: null | components["schemas"]["Ground"];
             /** @description Why. */
             reason: string;
         };
@@ -534,8 +567,11 @@ export interface components {
         EntryView: {
             /** @description The case it comes from. */
             case: string;
+            /** @description The entry that it corrects. */
+            corrects?: string | null;
             /** @description Attempts to deliver. */
             deliveries: components["schemas"]["DeliveryView"][];
+            ground?: null | components["schemas"]["Ground"];
             /** @description Its id. */
             id: string;
             /**
@@ -557,6 +593,8 @@ export interface components {
             severity: components["schemas"]["Severity"];
             /** @description Where it stands. */
             status: components["schemas"]["Status"];
+            /** @description The entry that corrected it. */
+            superseded_by?: string | null;
             /** @description How it came there. */
             timeline: components["schemas"]["StepView"][];
             /** @description What it is about. */
@@ -625,6 +663,32 @@ export interface components {
              */
             to: number;
         };
+        /** @description A ground with what it says. */
+        Ground: {
+            /** @description The standard and clause, or the department whose item it is. */
+            basis: components["schemas"]["Text"];
+            /** @description Its id. */
+            id: string;
+            /** @description Rule or inspection item. */
+            kind: components["schemas"]["GroundKind"];
+            /** @description True if it raised a signal of the case. */
+            raised: boolean;
+            severity?: null | components["schemas"]["Severity"];
+            /** @description What it says in one line; the title of the finding. */
+            text: components["schemas"]["Text"];
+        };
+        /**
+         * @description What kind of ground it is.
+         * @enum {string}
+         */
+        GroundKind: "rule" | "item";
+        /** @description A ground by name, as a decision gives it. */
+        GroundName: {
+            /** @description Its id. */
+            id: string;
+            /** @description Rule or inspection item. */
+            kind: components["schemas"]["GroundKind"];
+        };
         /** @description A limit that applies to a point. */
         LimitView: {
             /** @description Its clause. */
@@ -681,6 +745,8 @@ export interface components {
             separate: number;
             /** @description The visits, in order. */
             visits: components["schemas"]["VisitView"][];
+            /** @description Sites to which nobody goes for now. */
+            waiting: components["schemas"]["WaitingView"][];
         };
         /** @description A point in one line. */
         PointLine: {
@@ -722,15 +788,12 @@ export interface components {
              */
             value?: number | null;
         };
-        /** @description A reason. */
-        ReasonBody: {
-            /** @description Why. */
-            reason: string;
-        };
         /** @description A refusal. */
         Refused: {
-            /** @description Why, and what to do, in words. */
+            /** @description Why, and what to do, in English. */
             error: string;
+            /** @description The same in both languages. */
+            message: components["schemas"]["Text"];
         };
         /** @description A refused message. */
         RefusedMessage: {
@@ -749,7 +812,7 @@ export interface components {
             what: string;
         };
         /**
-         * @description What a user may do.
+         * @description Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
          * @enum {string}
          */
         Role: "inspector" | "reviewer" | "admin";
@@ -963,9 +1026,11 @@ export interface components {
         };
         /** @description Who is signed in. */
         UserView: {
+            /** @description What the user may do beside looking. */
+            may: components["schemas"]["Act"][];
             /** @description The name to show. */
             name: string;
-            /** @description What the user may do. */
+            /** @description Who the user is. */
             role: components["schemas"]["Role"];
             /** @description The user's id. */
             user: string;
@@ -981,6 +1046,11 @@ export interface components {
             due_at?: number | null;
             /** @description Its id. */
             id: string;
+            /**
+             * Format: int64
+             * @description Before this its department may not come again.
+             */
+            not_before?: number | null;
             proved_by?: null | components["schemas"]["Text"];
             /**
              * Format: int64
@@ -1002,11 +1072,31 @@ export interface components {
             grade: components["schemas"]["Class"];
             /** @description What to check. */
             items: components["schemas"]["VisitItem"][];
+            /** @description What has to wait, since its department was here not long ago. */
+            later: components["schemas"]["VisitItem"][];
             /** @description Where. */
             site: string;
             /** @description Its name. */
             site_name: components["schemas"]["Text"];
             /** @description Why it stands here. */
+            why: components["schemas"]["Text"][];
+        };
+        /** @description A site to which nobody goes for now. */
+        WaitingView: {
+            /** @description The business. */
+            business: components["schemas"]["BusinessView"];
+            /** @description Its class. */
+            grade: components["schemas"]["Class"];
+            /**
+             * Format: int64
+             * @description From when somebody may; `None` if nothing has to be looked at.
+             */
+            next_at?: number | null;
+            /** @description Where. */
+            site: string;
+            /** @description Its name. */
+            site_name: components["schemas"]["Text"];
+            /** @description Why nobody goes. */
             why: components["schemas"]["Text"][];
         };
     };
@@ -1175,7 +1265,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["ChangeBody"];
             };
         };
         responses: {

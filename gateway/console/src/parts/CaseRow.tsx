@@ -22,7 +22,7 @@ export function CaseRow({ of: c, now }: { of: CaseLine; now: number }) {
   return (
     <a className="row caserow" href={href("cases", c.id)} data-case={c.id} data-state={c.state} data-fit={c.fit}>
       <span className="tag"><SeverityTag of={c.severity} /></span>
-      <span className="what"><strong>{tx(c.site_name)}</strong><span>{tx(c.title)}</span></span>
+      <span className="what"><strong>{tx(c.site_name)}</strong><span>{tx(c.title)}{c.signal_count > 1 && <span className="muted"> {t("cases.signals", { n: c.signal_count })}</span>}</span></span>
       <span className="facts">
         <Against measured={c.measured} permitted={c.permitted} value={c.limit} unit={c.unit} />
         <span className="muted"><Lasted from={c.opened_at} to={c.ended_at} /></span>

@@ -1,8 +1,9 @@
-// Confirm or set aside: the four checks, the reason, what happens next. Enter submits.
+// Confirm or set aside: the four checks, the ground, the reason, what happens next. Enter submits.
 import { useRef, useState } from "react";
 import { Button, Checkbox, Input, Modal, type InputRef } from "antd";
 import { useI18n, type Key } from "../i18n/index.tsx";
 import { decideSoon } from "../pending.ts";
+import { GroundField, groundKey, groundName } from "./Ground.tsx";
 import type { CasePage, Checks } from "../api/model.ts";
 
 export type Choice = "confirm" | "reject";
@@ -14,16 +15,19 @@ export function DecisionDialog({ page, choice, onClose }: { page: CasePage; choi
   const { t, tx } = useI18n();
   const [checks, setChecks] = useState<Checks>({ true: false, complete: false, clear: false, accurate: false });
   const [reason, setReason] = useState("");
+  // What a rule raised is offered; where only a model pointed, the person names the ground alone.
+  const [ground, setGround] = useState<string | null>(() => { const raised = page.grounds.find((g) => g.raised); return raised ? groundKey(raised) : null; });
   const [tried, setTried] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<InputRef>(null);
   const focusFirst = (open: boolean) => { if (open) { if (choice === "reject") field.current?.focus(); else form.current?.querySelector("input")?.focus(); } };
   const unchecked = choice === "confirm" && CHECKS.some((name) => !checks[name]);
+  const groundless = choice === "confirm" && ground == null;
   const short = reason.trim().length < REASON_MIN;
   const submit = () => {
     setTried(true);
-    if (unchecked || short) return;
-    decideSoon({ id: page.id, decision: choice, reason: reason.trim(), checks });
+    if (unchecked || groundless || short) return;
+    decideSoon({ id: page.id, decision: choice, reason: reason.trim(), checks, ground: choice === "confirm" && ground != null ? groundName(ground) : null });
     onClose();
   };
   const footer = [
@@ -42,6 +46,7 @@ export function DecisionDialog({ page, choice, onClose }: { page: CasePage; choi
             {tried && unchecked && <p className="late" role="alert">{t("case.needChecks")}</p>}
           </fieldset>
         )}
+        {choice === "confirm" && <GroundField grounds={page.grounds} value={ground} onChange={setGround} missing={tried && groundless} />}
         <label className="reason">{t("case.reason")} <span className="muted small">{t("case.reasonHint")}</span>
           <Input ref={field} value={reason} maxLength={300} onChange={(event) => setReason(event.target.value)} status={tried && short ? "error" : undefined} name="reason" />
         </label>

@@ -3,11 +3,12 @@ import { useEffect, useState } from "react";
 import { App as AntApp, Button } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { CasePage } from "../api/model.ts";
+import type { Act, CasePage, CasePoint, SignalLine } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { DecisionDialog, type Choice } from "../parts/DecisionDialog.tsx";
+import { GroundLine } from "../parts/Ground.tsx";
 import { FitnessLine, Lasted, SeverityTag, StateTag, When } from "../parts/words.tsx";
 import { usePending } from "../pending.ts";
 import { useUser } from "../session.tsx";
@@ -22,7 +23,13 @@ export default function Case({ id }: { id: string }) {
 
 function Body({ page }: { page: CasePage }) {
   const { t, tx } = useI18n();
-  const limits = page.permitted != null && page.limit != null ? [{ rule: page.rule, permitted: page.permitted, value: page.limit }] : [];
+  // Of one device the point's name is enough; of several the device is said as well.
+  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${tx(p.label)}` : tx(p.label));
+  const pointOf = (s: SignalLine) => page.points.find((p) => p.device === s.device && p.point === s.point);
+  const lead = page.points[0];
+  // While it goes on the window grows in steps of a sixth of its margin, so that not each event reads the chart anew.
+  const step = Math.max(1000, (page.opened_at - page.window_from) / 6);
+  const to = page.ended_at == null ? page.window_from + step * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / step) : page.window_to;
   return (
     <>
       <div className="head casehead">
@@ -33,7 +40,7 @@ function Body({ page }: { page: CasePage }) {
       </div>
       <dl className="facts-strip">
         {page.score != null && <div><dt>{t("case.score")}</dt><dd className="num">{t("case.scoreOf", { n: number(page.score) })}</dd></div>}
-        {page.measured != null && <div><dt>{t("case.measured")} · {tx(page.point_label)}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
+        {page.measured != null && <div><dt>{t("case.measured")}{lead && ` · ${named(lead)}`}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
         {page.permitted != null && page.limit != null && <div><dt>{t("case.limit")}</dt><dd className="num">{limit(page.permitted, page.limit, page.unit, t)}</dd></div>}
         <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} bare /></dd></div>
         <div><dt>{t("chart.opened")}</dt><dd><When at={page.opened_at} full /></dd></div>
@@ -43,7 +50,7 @@ function Body({ page }: { page: CasePage }) {
         <div>
         <section>
           <h2>{t("case.before")}</h2>
-          <div className="card"><PointChart site={page.site} device={page.device.id} point={page.point} label={tx(page.point_label)} limits={limits} signals={page.signals} from={page.window_from} to={page.ended_at == null ? page.window_from + 600_000 * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / 600_000) : page.window_to} height={300} /></div>
+          {page.points.map((p, i) => <div className="card" key={`${p.device}/${p.point}`}><PointChart site={page.site} device={p.device} point={p.point} label={named(p)} limits={p.limits} signals={page.signals} from={page.window_from} to={to} height={i === 0 ? 300 : 200} /></div>)}
         </section>
         <section><h2>{t("case.history")}</h2><History page={page} /></section>
         <section><h2>{t("case.evidence")}</h2><EvidenceCard page={page} /></section>
@@ -51,10 +58,10 @@ function Body({ page }: { page: CasePage }) {
         <div>
           <section><h2>{t("case.rule")}</h2>{page.rules.map((rule) => <Rule key={rule.id} rule={rule} />)}</section>
           <section><h2>{t("case.innocent")}</h2>{page.innocent.length === 0 ? <p className="muted">{t("case.noInnocent")}</p> : <ul className="card plainlist">{page.innocent.map((text) => <li key={text.zh}>{tx(text)}</li>)}</ul>}</section>
-          <section><h2>{t("case.fitness")}</h2><div className="card"><FitnessLine of={page.device} /></div></section>
+          <section><h2>{t("case.fitness")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>
         </div>
       </div>
-      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} /></section>}
+      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : tx(s.point_label); }} /></section>}
     </>
   );
 }
@@ -92,9 +99,9 @@ function EvidenceCard({ page }: { page: CasePage }) {
 }
 
 /** Why this person cannot confirm this case now; null when they can. */
-function obstacle(page: CasePage, role: string, t: ReturnType<typeof useI18n>["t"], tx: ReturnType<typeof useI18n>["tx"]): string | null {
+function obstacle(page: CasePage, may: Act[], t: ReturnType<typeof useI18n>["t"], tx: ReturnType<typeof useI18n>["tx"]): string | null {
   if (page.blockers.length > 0) return t("case.cannot", { why: page.blockers.map(tx).join(" ") });
-  if (role === "inspector") return t("case.notReviewer");
+  if (!may.includes("confirm")) return t(may.includes("set_aside") ? "case.notReviewer" : "case.onlyLook");
   return null;
 }
 
@@ -107,8 +114,9 @@ function Actions({ page }: { page: CasePage }) {
   const [choice, setChoice] = useState<Choice | null>(null);
   const decided = page.decision != null || page.state === "confirmed" || page.state === "rejected";
   const waiting = pending?.id === page.id;
-  const why = obstacle(page, user.role, t, tx);
-  const canTake = !decided && !waiting && page.state === "open";
+  const why = obstacle(page, user.may, t, tx);
+  const canTake = !decided && !waiting && page.state === "open" && user.may.includes("take_up");
+  const canReject = !waiting && user.may.includes("set_aside");
   const take = () => api.take(page.id).then(() => message.success(t("case.done.take")), (error: Error) => message.error(refusal(error, words), 6));
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
@@ -116,7 +124,7 @@ function Actions({ page }: { page: CasePage }) {
       if (choice || event.ctrlKey || event.metaKey || event.altKey || /INPUT|TEXTAREA|SELECT/.test(target.tagName) || decided || waiting) return;
       const key = event.key.toLowerCase();
       if (key === "t" && canTake) void take();
-      else if (key === "r") setChoice("reject");
+      else if (key === "r" && canReject) setChoice("reject");
       else if (key === "c" && !why) setChoice("confirm");
       else return;
       event.preventDefault();
@@ -126,12 +134,12 @@ function Actions({ page }: { page: CasePage }) {
   });
   if (decided) {
     const d = page.decision;
-    return <div className={`decided ${page.state}`} data-decided={page.state}>{d ? <><strong>{t(d.decision === "confirm" ? "case.decided.confirm" : "case.decided.reject", { who: d.by, at: "" }).replace(/[，,]\s*$/, "")}</strong> <When at={d.at} full /> <span>{d.reason}</span></> : <StateTag of={page.state} />}</div>;
+    return <div className={`decided ${page.state}`} data-decided={page.state}>{d ? <><strong>{t(d.decision === "confirm" ? "case.decided.confirm" : "case.decided.reject", { who: d.by, at: "" }).replace(/[，,]\s*$/, "")}</strong> <When at={d.at} full /> <span>{d.reason}</span>{d.ground && <div><GroundLine of={d.ground} /></div>}</> : <StateTag of={page.state} />}</div>;
   }
   return (
     <div className="actions">
       <Button onClick={take} disabled={!canTake}>{t("case.takeKey")}</Button>
-      <Button danger onClick={() => setChoice("reject")} disabled={waiting}>{t("case.rejectKey")}</Button>
+      <Button danger onClick={() => setChoice("reject")} disabled={!canReject} data-reject>{t("case.rejectKey")}</Button>
       <Button type="primary" onClick={() => setChoice("confirm")} disabled={why != null || waiting} data-confirm>{t("case.confirmKey")}</Button>
       <span className="muted looked">{page.taken_by ? <>{t("case.takenBy", { who: page.taken_by === user.name || page.taken_by === user.user ? t("case.you") : page.taken_by, at: "" }).replace(/[，,]\s*$/, "")}{page.taken_at && <> · <When at={page.taken_at} /></>}</> : t("case.nobody")}</span>
       {why && <p className="cannot" role="note" data-cannot>{why}</p>}

@@ -21,12 +21,32 @@ export default function Plan() {
 
 function Visits({ plan }: { plan: PlanData }) {
   const { t } = useI18n();
-  if (plan.visits.length === 0) return <Nothing>{t("plan.none")}</Nothing>;
+  if (plan.visits.length === 0) return <><Nothing>{t("plan.none")}</Nothing><WaitingList plan={plan} /></>;
   return (
     <>
       <p className="num">{t("plan.date")} {day(plan.day)} · {plan.separate > plan.visits.length ? t("plan.saved", { visits: plan.visits.length, separate: plan.separate }) : t("plan.visits", { n: plan.visits.length })}</p>
       {plan.visits.map((visit, i) => <VisitCard key={visit.site} visit={visit} n={i + 1} />)}
+      <WaitingList plan={plan} />
     </>
+  );
+}
+
+/** Where nobody goes for now, why, and from when somebody may. */
+function WaitingList({ plan }: { plan: PlanData }) {
+  const { t, tx, lang } = useI18n();
+  if (plan.waiting.length === 0) return null;
+  return (
+    <section>
+      <h2>{t("plan.waiting", { n: plan.waiting.length })}</h2>
+      <ul className="card plainlist">
+        {plan.waiting.map((w) => (
+          <li key={w.site} data-waiting={w.site}>
+            <a href={href("sites", w.site)}><strong>{tx(w.site_name)}</strong></a> <span className="muted">{w.business.name}</span>
+            <div>{w.next_at != null && <span className="num">{t("plan.nextAt", { at: day(w.next_at) })}{lang === "zh" ? "；" : "; "}</span>}{w.why.map(tx).join(lang === "zh" ? "；" : "; ")}</div>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -47,6 +67,7 @@ function VisitCard({ visit, n }: { visit: Visit; n: number }) {
       {visit.findings.length === 0 ? <p className="muted">{t("plan.noFindings")}</p> : <ul className="plainlist">{visit.findings.map((f) => <li key={f.case}><SeverityTag of={f.severity} /> <a href={href("cases", f.case)}>{tx(f.title)}</a> <StateTag of={f.state} /></li>)}</ul>}
       <h3>{t("plan.items")}</h3>
       {visit.items.length === 0 ? <p className="muted">{t("plan.noItems")}</p> : <ul className="items">{[...toCheck, ...proved].map((item) => <Item key={item.id} item={item} />)}</ul>}
+      {visit.later.length > 0 && <p className="muted small">{t("plan.later")}{lang === "zh" ? "：" : ": "}{visit.later.map((item) => `${tx(item.text)}${item.not_before != null ? ` (${t("plan.nextAt", { at: day(item.not_before) })})` : ""}`).join(lang === "zh" ? "；" : "; ")}</p>}
       <p className="printonly signline">{t("plan.officers")} ____________________ {t("plan.sign")} ____________________</p>
     </article>
   );

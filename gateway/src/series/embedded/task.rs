@@ -122,6 +122,7 @@ impl Task {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let began = Instant::now();
         let ram = &self.shared.ram;
         let dirty = ram.write().unwrap_or_else(PoisonError::into_inner).settle();
         let mut checkpoint = self.store.begin()?;
@@ -140,18 +141,27 @@ impl Task {
             }
             ram.progress()
         };
+        let encoded = began.elapsed();
         {
             // A query takes what RAM has and begins to read the file under this lock, so it sees a chunk in one place.
             let mut ram = ram.write().unwrap_or_else(PoisonError::into_inner);
             checkpoint.commit(progress)?;
             ram.committed();
         }
+        let committed = began.elapsed();
         self.since_checkpoint = 0;
         self.is_behind_disk = false;
         self.checkpoint_at = Instant::now();
         if self.store.sync()? {
             self.tell_journal(Seq(progress.cursor));
         }
+        tracing::debug!(
+            points = dirty.len(),
+            ?encoded,
+            ?committed,
+            synced = ?began.elapsed(),
+            "checkpoint of the series store"
+        );
         Ok(())
     }
 

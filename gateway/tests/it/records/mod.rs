@@ -1,0 +1,6 @@
+//! From a signal to a credit record, through HTTP, with a credit platform that fails as told.
+
+mod chain; // signals become cases, findings, entries
+mod delivery; // a finding on its way out
+mod rights; // who may do what
+mod world; // the platform and the gateway
