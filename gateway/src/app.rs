@@ -52,6 +52,8 @@ pub struct Running {
     /// Where MQTT listens with TLS.
     pub mqtt_tls: Option<SocketAddr>,
     journal: Journal,
+    metrics: Arc<Metrics>,
+    dictionary: Dictionary,
     broker: broker::Running,
     external: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     series: series::Running,
@@ -76,6 +78,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let journal = Journal::open(&data.join("journal.db"), Options::default())
         .context("cannot open the journal")?;
     let dictionary = Dictionary::default();
+    let (counters, points) = (metrics.clone(), dictionary.clone());
     let ingest = Ingest::open(
         journal.clone(),
         dictionary.clone(),
@@ -219,6 +222,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         mqtt: broker.local_addr(),
         mqtt_tls: broker.local_addr_tls(),
         journal,
+        metrics: counters,
+        dictionary: points,
         broker,
         external,
         series,
@@ -230,6 +235,24 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 }
 
 impl Running {
+    /// The store that answers charts.
+    pub fn series(&self) -> &series::Series {
+        &self.series.series
+    }
+
+    /// Readings that are in the journal, counted since the start, and messages or readings that were refused.
+    pub fn counted(&self) -> (u64, u64) {
+        (
+            self.metrics.ingest_readings_journaled_total.get(),
+            self.metrics.ingest_refused_total.get(),
+        )
+    }
+
+    /// The points.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
     /// Stops in order, within the grace of each part.
     pub async fn stop(self) {
         if let Some((stop, task)) = self.external {
