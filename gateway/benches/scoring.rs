@@ -70,7 +70,7 @@ fn point(n: usize) -> anyhow::Result<Point> {
     Ok(Point {
         site: SiteId::new("s")?,
         agent: None,
-        device: DeviceId::new(&format!("d{n}"))?,
+        device: DeviceId::new(format!("d{n}"))?,
         name: PointName::new("value")?,
         unit: String::new(),
         factor: String::new(),
