@@ -3,7 +3,9 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use contract::{AgentId, Timestamp, problems::Problems};
-use gateway::{account, app, ca::CaFolder, config, evidence, store::Records};
+use gateway::store::{Records, verify_history};
+use gateway::{account, app, ca::CaFolder, config, evidence};
+use journal::Journal;
 use std::path::{Path, PathBuf};
 
 /// OneDoor's gateway.
@@ -20,6 +22,9 @@ enum Command {
     Run(ConfigPath),
     /// Lists every problem of the configuration.
     CheckConfig(ConfigPath),
+    /// Checks the chains of the journal and of the records' history, and names what was altered. The gateway must
+    /// have stopped.
+    CheckData(ConfigPath),
     /// Users.
     #[command(subcommand)]
     User(UserCommand),
@@ -108,6 +113,7 @@ fn main() -> anyhow::Result<()> {
             println!("{}: no problem found", at.config.display());
             Ok(())
         }
+        Command::CheckData(at) => check_data(&load(&at.config)?.data),
         Command::User(UserCommand::Add { config, name, role }) => {
             let config = load(&config.config)?;
             std::fs::create_dir_all(&config.data).context("cannot create the data folder")?;
@@ -168,6 +174,31 @@ async fn run(config: config::Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopping");
     running.stop().await;
+    Ok(())
+}
+
+fn check_data(data: &Path) -> anyhow::Result<()> {
+    let path = data.join("journal.db");
+    anyhow::ensure!(path.is_file(), "there is no journal at {}", path.display());
+    let journal = Journal::open(&path, journal::Options::small())
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let report = journal.verify().context("cannot read the journal")?;
+    println!(
+        "journal: blocks {} to {}, {} read",
+        report.first.0, report.head.0, report.blocks
+    );
+    let mut found: Vec<String> = report
+        .damage
+        .iter()
+        .map(|damage| format!("journal block {}: {}", damage.seq.0, damage.what))
+        .collect();
+    let records = Records::open(&data.join("records.db")).context("cannot open the records")?;
+    match verify_history(&records).context("cannot read the records")? {
+        Ok(rows) => println!("history of the records: {rows} rows"),
+        Err(row) => found.push(format!("history of the records: row {row} was altered")),
+    }
+    anyhow::ensure!(found.is_empty(), "ALTERED\n{}", found.join("\n"));
+    println!("both chains are whole");
     Ok(())
 }
 

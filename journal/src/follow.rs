@@ -42,7 +42,7 @@ impl Follower {
             }
             if self.tail.progress().head >= self.next {
                 let (reader, from) = (self.reader.clone(), self.next);
-                let read = tokio::task::spawn_blocking(move || reader.read(from, CHUNK)).await;
+                let read = tokio::task::spawn_blocking(move || fetch(&reader, from)).await;
                 self.fetched = arcs(read.map_err(|_| ReadError::Closed)??);
             } else {
                 self.grown().await?;
@@ -58,7 +58,7 @@ impl Follower {
                 return Ok(Some(block));
             }
             if self.tail.progress().head >= self.next {
-                self.fetched = arcs(self.reader.read(self.next, CHUNK)?);
+                self.fetched = arcs(fetch(&self.reader, self.next)?);
             } else {
                 match wait(self.grown(), Some(deadline)) {
                     None => return Ok(None),
@@ -66,6 +66,20 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// After an error of [`Follower::next`]: goes on behind what will never be read, a damaged block or blocks that
+    /// were trimmed away, and says so in the log. False for any other error; then nothing was passed over.
+    pub fn skip(&mut self, error: &ReadError) -> bool {
+        let to = match error {
+            ReadError::Corrupt { seq, .. } if *seq == self.next => seq.next(),
+            ReadError::Trimmed { first, .. } if *first > self.next => *first,
+            _ => return false,
+        };
+        tracing::error!(%error, going_on_at = to.0, "readings of the journal are passed over; a person must look at it");
+        self.fetched.clear();
+        self.next = to;
+        true
     }
 
     /// The next block if it can be had without waiting and without the disk.
@@ -89,6 +103,14 @@ impl Follower {
         } else {
             Err(ReadError::Closed)
         }
+    }
+}
+
+/// Blocks from `from` on. What stands before a damaged block is given first.
+fn fetch(reader: &Reader, from: Seq) -> Result<Vec<Block>, ReadError> {
+    match reader.read(from, CHUNK) {
+        Err(ReadError::Corrupt { seq, .. }) if seq > from => reader.read(from, 1),
+        read => read,
     }
 }
 

@@ -1,8 +1,9 @@
-//! A durable, ordered, hash-chained log with cursors, on one SQLite file. Read these in this order.
+//! A durable, ordered, hash-chained log with cursors, on one SQLite file. Read in this order:
+//! `block`, `journal`, `writer`, `store`, `tail`, `follow`.
 //!
 //! Promise: a block given to [`Journal::append`] survives a power cut once `append` returns; blocks are numbered
 //! from 1 without gaps; every [`Follower`] sees every block once, in order; a block that was altered or torn is
-//! reported by its number, never skipped. Notes and blocks staged together are committed together.
+//! reported by its number, and passed over only by a follower that asks for it ([`Follower::skip`]). Notes and blocks staged together are committed together.
 //!
 //! Not promised: protection from someone who rewrites the whole file (keep [`Journal::head`] elsewhere for
 //! that); more than one process on a file (the second is refused).

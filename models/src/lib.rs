@@ -1,4 +1,5 @@
-//! ONNX models and the engine that turns series into scores. Read these in this order.
+//! ONNX models and the engine that turns series into scores. Read in this order: `catalogue`,
+//! `runtime`, `series`, `pattern`, `calibrate`, `engine`, `group`, `snapshot`, `score`.
 //!
 //! Promise: a score of a sample depends on that sample and earlier ones only, is the same whenever the same
 //! samples are pushed in the same order (also across [`SeriesState::to_bytes`]), and is comparable across
@@ -11,9 +12,9 @@ pub mod engine; // many series in one run
 pub mod group; // several series that belong together
 pub mod pattern; // a series' own past as a memory of patterns
 pub mod runtime; // ONNX Runtime: found or honestly missing
-pub mod score;
+pub mod score; // the engine over a CSV file
 pub mod series; // what is kept of one series
-pub mod snapshot; // a state as bytes and back // the engine over a CSV file
+pub mod snapshot; // a state as bytes and back
 
 pub use catalogue::ModelRef;
 pub use engine::{Availability, Engine, OpenError, ScoreError};

@@ -39,7 +39,9 @@ async function screen(page, where, lang, label) {
   check(`${label} ${where}: every severity is a word`, severities.every((s) => SEVERITY[lang].test(s)), severities.join());
   const times = await page.locator("time").allInnerTexts();
   check(`${label} ${where}: every time has its zone`, times.every((t) => t.includes("+08:00")), times.find((t) => !t.includes("+08:00")) ?? "");
-  if (shots) await page.screenshot({ path: join(shots, `${label}-${where}.png`), fullPage: true });
+  if (!shots) return;
+  await page.evaluate(() => scrollTo(0, 0)); // the header stays in view; a picture of the whole page wants it on top
+  await page.screenshot({ path: join(shots, `${label}-${where}.png`), fullPage: true });
 }
 
 async function open(page, hash) {
@@ -91,12 +93,24 @@ async function caseWalk(page, lang, label) {
   const fit = await ids('[data-case][data-fit="true"]:is([data-state="open"],[data-state="taken"])');
   const settled = await ids('[data-case][data-state="confirmed"]');
   if (unfit.length) await unfitCase(page, unfit[0], lang, label);
-  if (fit.length) await undoOnce(page, fit[0], lang, label);
-  if (fit.length) await confirmCase(page, fit[0], lang, label);
-  else console.log(`${label}: no fit case left to confirm`);
-  const sealed = fit[0] ?? settled[0];
+  const chosen = await confirmable(page, fit);
+  if (chosen) {
+    await undoOnce(page, chosen, lang, label);
+    await confirmCase(page, chosen, lang, label);
+  } else console.log(`${label}: no case left to confirm`);
+  const sealed = chosen ?? settled[0];
   if (sealed) await evidence(page, sealed, lang, label);
   return sealed;
+}
+
+/** The first case that can be confirmed: a fit device is not enough where only a model points. */
+async function confirmable(page, ids) {
+  for (const id of ids) {
+    await open(page, `cases/${encodeURIComponent(id)}`);
+    await page.locator(".actions").waitFor();
+    if (await page.locator("[data-confirm]").isEnabled()) return id;
+  }
+  return undefined;
 }
 
 async function unfitCase(page, id, lang, label) {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use simulators::credit_platform::Received;
 use simulators::scenario::{Expect, Truth};
 
+use crate::balance;
 use crate::client::{Client, items};
 use crate::config_text::AGENTS;
 use crate::report::{Report, Sent, Signals};
@@ -22,23 +23,18 @@ pub async fn while_running(
     world: &World,
     client: &Client,
     binaries: &Binaries,
-    truth: &[Truth],
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    report.signals = signals(client, truth).await?;
-    for case in items(&client.get("/api/cases").await?) {
+    report.signals = signals(client, &world.truth()?).await?;
+    let cases = items(&client.get("/api/cases").await?);
+    for case in &cases {
         *report
             .cases
-            .entry(text(&case, &["state"]).unwrap_or("unknown").to_owned())
+            .entry(text(case, &["state"]).unwrap_or("unknown").to_owned())
             .or_default() += 1;
     }
-    evidence(world, client, binaries, report).await?;
-    let received: Received = reqwest::get(format!("http://{}/received", world.platform))
-        .await
-        .context("the credit platform does not answer")?
-        .json()
-        .await
-        .context("the credit platform did not answer JSON")?;
+    evidence(world, client, binaries, &confirmed(&cases), report).await?;
+    let received = received(world).await?;
     report.credit_entries_delivered = received.entries.len() as u64;
     report.credit_repeats = received.repeats;
     report.credit_failures_survived = received.failures;
@@ -60,7 +56,34 @@ pub async fn while_running(
     Ok(())
 }
 
-async fn signals(client: &Client, truth: &[Truth]) -> anyhow::Result<Signals> {
+/// Ids of the cases that were confirmed.
+pub fn confirmed(cases: &[Value]) -> Vec<String> {
+    let confirmed = cases
+        .iter()
+        .filter(|case| text(case, &["state"]) == Some("confirmed"));
+    confirmed.filter_map(id_of).collect()
+}
+
+/// What the credit platform holds.
+pub async fn received(world: &World) -> anyhow::Result<Received> {
+    reqwest::get(format!("http://{}/received", world.platform))
+        .await
+        .context("the credit platform does not answer")?
+        .json()
+        .await
+        .context("the credit platform did not answer JSON")
+}
+
+/// Everything that is counted on disk after the world has stopped.
+pub fn after_stop(data: &Path, report: &mut Report) -> anyhow::Result<()> {
+    report.journal = balance::count(&crate::world::journal(data))?;
+    report.readings_stored = readings_stored(data)?;
+    report.agents = buffers(data)?;
+    Ok(())
+}
+
+/// The signals so far against the truth so far.
+pub async fn signals(client: &Client, truth: &[Truth]) -> anyhow::Result<Signals> {
     let now = jiff::Timestamp::now().as_millisecond();
     let mut counted = Signals::default();
     let mut found = BTreeSet::new();
@@ -121,12 +144,13 @@ async fn evidence(
     world: &World,
     client: &Client,
     binaries: &Binaries,
+    confirmed: &[String],
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let folder = world.data.join("bundles");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
-    for case in report.decisions.confirmed.clone() {
+    for case in confirmed {
         let whole = client.get(&format!("/api/cases/{case}")).await?;
         let Some(id) = evidence_id(&whole) else {
             report
@@ -189,13 +213,11 @@ fn evidence_id(case: &Value) -> Option<String> {
     None
 }
 
-/// Readings in the series store; the gateway must have stopped.
-pub fn readings_stored(data: &Path) -> anyhow::Result<u64> {
+fn readings_stored(data: &Path) -> anyhow::Result<u64> {
     Ok(crate::stores::read(&crate::world::journal(data), &crate::world::series(data))?.count)
 }
 
-/// What each agent's buffer says after the agent stopped.
-pub fn buffers(data: &Path) -> anyhow::Result<BTreeMap<String, Sent>> {
+fn buffers(data: &Path) -> anyhow::Result<BTreeMap<String, Sent>> {
     let mut sent = BTreeMap::new();
     for (site, agent) in AGENTS {
         let path = data.join("agents").join(site).join("buffer.db");

@@ -1,6 +1,8 @@
-//! The whole system, started from its binaries: the demo and the system tests use the same world. Read in this order.
+//! The whole system, started from its binaries: the demo and the system tests use the same world. Read in this order:
+//! `setup`, `process`, `config_text`, `world`, `client`, `reviewer`, `collect`, `balance`, `report`.
 
 pub mod balance; // what the journal says, counted after everything stopped
+pub mod browser; // a walk through the console
 pub mod client; // the API as the console uses it
 pub mod collect; // fills the report
 pub mod config_text; // the configuration of the demo world

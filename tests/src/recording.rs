@@ -10,7 +10,7 @@ use simulators::replay::{Row, read};
 use crate::config_text::{Identity, agent_device, agent_head, quoted};
 use crate::process::Process;
 use crate::setup::Binaries;
-use crate::world::write;
+use crate::world::{start_agent, write};
 
 /// A recording and the columns of it that are played.
 #[derive(Debug, Clone)]
@@ -94,8 +94,6 @@ impl Recording {
             &config,
             &(agent_head("replay", "agent-replay", gateway, identity) + &device),
         )?;
-        let mut command = Command::new(&binaries.edge_agent);
-        command.arg("run").arg("--config").arg(&config);
-        Process::start("agent", command, &folder.join("agent.log"))
+        start_agent(binaries, "agent", &config, &folder.join("agent.log"))
     }
 }

@@ -78,6 +78,12 @@ pub struct Report {
 impl Report {
     /// Fills `problems`.
     pub fn judge(&mut self) {
+        self.judge_counts();
+        self.judge_chain();
+    }
+
+    /// Adds to `problems` what does not balance.
+    pub fn judge_counts(&mut self) {
         let mut problems = Vec::new();
         let mut need = |holds: bool, what: String| {
             if !holds {
@@ -121,6 +127,16 @@ impl Report {
                 self.readings_stored, self.journal.readings
             ),
         );
+        self.problems.extend(problems);
+    }
+
+    fn judge_chain(&mut self) {
+        let mut problems = Vec::new();
+        let mut need = |holds: bool, what: String| {
+            if !holds {
+                problems.push(what);
+            }
+        };
         need(
             !self.signals.by_rule.is_empty(),
             "no signal was raised".into(),
@@ -132,7 +148,7 @@ impl Report {
             need(false, format!("{signal}, where nothing is wrong"));
         }
         need(
-            !self.decisions.confirmed.is_empty(),
+            self.cases.contains_key("confirmed"),
             "no case was confirmed".into(),
         );
         for (case, why) in &self.decisions.refused {

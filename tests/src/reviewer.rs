@@ -4,7 +4,6 @@
 //! fault acted at one of its devices around its time, else rejected. It acts through the API alone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -27,18 +26,6 @@ pub struct Decisions {
     pub left_open: BTreeMap<String, String>,
     /// Decisions the gateway refused, and why; by case.
     pub refused: BTreeMap<String, String>,
-}
-
-/// The truth so far.
-pub fn truth(path: &Path) -> anyhow::Result<Vec<Truth>> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
-    complete
-        .lines()
-        .map(|line| {
-            serde_json::from_str(line).context("a line of the truth is not what it should be")
-        })
-        .collect()
 }
 
 /// The fault that explains a signal, if one does.

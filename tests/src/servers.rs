@@ -295,18 +295,36 @@ fn nginx_conf(dir: &Path, port: u16, front_port: u16) -> String {
 }
 
 /// Where a program is; `None`, said aloud, if it is not installed.
-fn program(name: &str) -> anyhow::Result<Option<PathBuf>> {
+pub fn program(name: &str) -> anyhow::Result<Option<PathBuf>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     let found = std::env::split_paths(&path)
         .chain(extra)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
+    found_or_skipped(found, &format!("{name} is not installed"))
+}
+
+/// The Python of `ONEDOOR_PYTHON`, if it has `module`; `None`, said aloud, if not.
+pub fn python(module: &str) -> anyhow::Result<Option<PathBuf>> {
+    let python = std::env::var_os("ONEDOOR_PYTHON").map(PathBuf::from);
+    let found = python.filter(|python| {
+        let import = Command::new(python)
+            .args(["-c", &format!("import {module}")])
+            .output();
+        import.is_ok_and(|done| done.status.success())
+    });
+    let missing = format!("ONEDOOR_PYTHON names no Python that has {module}");
+    found_or_skipped(found, &missing)
+}
+
+/// Says why a test is skipped, if what it needs is not there; with `CI` set that is a failure.
+pub fn found_or_skipped<T>(found: Option<T>, missing: &str) -> anyhow::Result<Option<T>> {
     if found.is_none() {
         if std::env::var_os("CI").is_some() {
-            bail!("{name} is not installed, and CI must not skip what needs it");
+            bail!("{missing}, and CI must not skip what needs it");
         }
-        println!("skipped: {name} is not installed");
+        println!("skipped: {missing}");
     }
     Ok(found)
 }

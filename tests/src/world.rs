@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use simulators::scenario::{Scenario, Truth};
 use simulators::site::Listening;
 
 use crate::config_text;
@@ -49,6 +50,20 @@ pub struct Plan {
     pub factor: f64,
     /// Deliveries the credit platform refuses first, to show that the outbox goes on.
     pub platform_fails_first: u64,
+}
+
+impl Plan {
+    /// The demo's scenario, at its own factor.
+    pub fn demo(data: PathBuf, platform_fails_first: u64) -> anyhow::Result<Plan> {
+        let scenario = repository().join("config/scenarios/demo.toml");
+        let factor = Scenario::load(&scenario)?.factor;
+        Ok(Plan {
+            data,
+            scenario,
+            factor,
+            platform_fails_first,
+        })
+    }
 }
 
 /// The running world.
@@ -103,10 +118,11 @@ impl World {
         };
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;
-        let config = plan.data.join("gateway/gateway.toml");
+        let config = gateway_config(&plan.data);
         write(&config, &config_text::gateway(plan, ports, platform))?;
         let login = identities(binaries, plan, &config)?;
-        let mut gateway = start_gateway(binaries, plan, &config)?;
+        let log = plan.data.join("logs/gateway.log");
+        let mut gateway = start_gateway(binaries, &config, &log)?;
         wait_for("the gateway to listen", START_WITHIN, || {
             gateway.check()?;
             Ok(std::net::TcpStream::connect_timeout(&ports.http, Duration::from_secs(1)).ok())
@@ -114,7 +130,9 @@ impl World {
         let mut processes = Vec::new();
         for (site, agent) in config_text::AGENTS {
             let own: Vec<&Listening> = listening.iter().filter(|l| l.site == *site).collect();
-            processes.push(start_agent(binaries, plan, ports, site, agent, &own)?);
+            processes.push(start_agent_of_a_site(
+                binaries, plan, ports, site, agent, &own,
+            )?);
         }
         processes.extend([gateway, platform_process, sites]);
         Ok(World {
@@ -129,6 +147,23 @@ impl World {
     /// Address of console and API.
     pub fn console(&self) -> String {
         format!("http://{}", self.ports.http)
+    }
+
+    /// What was really wrong, so far.
+    pub fn truth(&self) -> anyhow::Result<Vec<Truth>> {
+        let text = std::fs::read_to_string(self.data.join("sites/truth.jsonl")).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+        complete
+            .lines()
+            .map(|line| {
+                serde_json::from_str(line).context("a line of the truth is not what it should be")
+            })
+            .collect()
+    }
+
+    /// Adds an account, as an administrator does beside the running gateway.
+    pub fn add_user(&self, binaries: &Binaries, name: &str, role: &str) -> anyhow::Result<Login> {
+        add_user(binaries, &gateway_config(&self.data), name, role)
     }
 
     /// Fails if a process ended unasked.
@@ -245,11 +280,7 @@ fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec
 /// Certificate authority, agents' certificates and the reviewer's account, made once.
 fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Login> {
     let kept = plan.data.join("login.json");
-    let gateway = || {
-        let mut command = Command::new(&binaries.gateway);
-        command.current_dir(repository());
-        command
-    };
+    let gateway = || gateway(binaries);
     if let Some(login) = read_json(&kept)? {
         return Ok(login);
     }
@@ -270,35 +301,54 @@ fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result
                 .arg(out),
         )?;
     }
+    let login = add_user(binaries, config, "demo", "reviewer")?;
+    write(&kept, &serde_json::to_string(&login)?)?;
+    Ok(login)
+}
+
+fn gateway(binaries: &Binaries) -> Command {
+    let mut command = Command::new(&binaries.gateway);
+    command.current_dir(repository());
+    command
+}
+
+fn add_user(binaries: &Binaries, config: &Path, name: &str, role: &str) -> anyhow::Result<Login> {
     let printed = output(
-        gateway()
+        gateway(binaries)
             .args(["user", "add", "--config"])
             .arg(config)
-            .args(["demo", "--role", "reviewer"]),
+            .args([name, "--role", role]),
     )?;
     let password = printed
         .split_whitespace()
         .last()
         .context("`gateway user add` printed no password")?;
-    let login = Login {
-        name: "demo".into(),
+    Ok(Login {
+        name: name.into(),
         password: password.into(),
-    };
-    write(&kept, &serde_json::to_string(&login)?)?;
-    Ok(login)
+    })
 }
 
-fn start_gateway(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Process> {
-    let mut command = Command::new(&binaries.gateway);
-    command
-        .arg("run")
-        .arg("--config")
-        .arg(config)
-        .current_dir(repository());
-    Process::start("gateway", command, &plan.data.join("logs/gateway.log"))
+/// Starts a gateway with its configuration.
+pub fn start_gateway(binaries: &Binaries, config: &Path, log: &Path) -> anyhow::Result<Process> {
+    let mut command = gateway(binaries);
+    command.arg("run").arg("--config").arg(config);
+    Process::start("gateway", command, log)
 }
 
-fn start_agent(
+/// Starts an agent with its configuration.
+pub fn start_agent(
+    binaries: &Binaries,
+    name: &str,
+    config: &Path,
+    log: &Path,
+) -> anyhow::Result<Process> {
+    let mut command = Command::new(&binaries.edge_agent);
+    command.arg("run").arg("--config").arg(config);
+    Process::start(name, command, log)
+}
+
+fn start_agent_of_a_site(
     binaries: &Binaries,
     plan: &Plan,
     ports: Ports,
@@ -312,13 +362,12 @@ fn start_agent(
         &config,
         &config_text::agent(&folder, ports.mqtt, site, agent, devices)?,
     )?;
-    let mut command = Command::new(&binaries.edge_agent);
-    command.arg("run").arg("--config").arg(&config);
-    Process::start(
-        &format!("agent {agent}"),
-        command,
-        &plan.data.join(format!("logs/agent-{site}.log")),
-    )
+    let log = plan.data.join(format!("logs/agent-{site}.log"));
+    start_agent(binaries, &format!("agent {agent}"), &config, &log)
+}
+
+fn gateway_config(data: &Path) -> PathBuf {
+    data.join("gateway/gateway.toml")
 }
 
 /// The gateway's journal below a data folder.

@@ -158,6 +158,19 @@ impl Session {
         messages
     }
 
+    /// A record number without readings, on behalf of the first device; nothing if there is none.
+    pub fn number(&mut self, now: Timestamp, sequence: u64) -> Vec<Outgoing> {
+        let Some((device, _)) = self.devices.first() else {
+            return Vec::new();
+        };
+        let record = Record {
+            device: device.clone(),
+            at: now,
+            readings: Vec::new(),
+        };
+        self.data(now, sequence, &record, true)
+    }
+
     fn alias(&self, device: &DeviceId, point: &PointName) -> Option<u64> {
         self.aliases.get(device)?.get(point).copied()
     }

@@ -192,8 +192,7 @@ impl Publisher {
                 }
                 _ = ticks.tick() => self.tick(&mut flight).await,
                 block = flight.follower.next(), if flight.sent < flight.received + WINDOW => {
-                    let block = block?;
-                    self.send(&client, &mut flight, &block).await?;
+                    self.take(&client, &mut flight, block).await?;
                 }
             }
         }
@@ -267,27 +266,52 @@ impl Publisher {
         }
     }
 
+    /// The next record of the buffer, be it readable or not.
+    async fn take(
+        &mut self,
+        client: &AsyncClient,
+        flight: &mut Flight,
+        block: Result<Arc<Block>, ReadError>,
+    ) -> Result<(), Lost> {
+        let first = flight.follower.position().0;
+        match block {
+            Ok(block) => {
+                let record = Record::decode(&block.body);
+                let record = record.inspect_err(|error| {
+                    tracing::error!(sequence = block.seq.0, %error, "a record of the buffer cannot be read; its readings are lost");
+                });
+                self.send(client, flight, block.seq.0, record.ok()).await
+            }
+            Err(error) if flight.follower.skip(&error) => {
+                for sequence in first..flight.follower.position().0 {
+                    self.send(client, flight, sequence, None).await?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a record. A damaged one (`None`) goes as its number without readings: the receipt would end before it
+    /// for ever.
     async fn send(
         &mut self,
         client: &AsyncClient,
         flight: &mut Flight,
-        block: &Block,
+        sequence: u64,
+        record: Option<Record>,
     ) -> Result<(), Lost> {
-        let sequence = block.seq.0;
         let is_historical = sequence < flight.live_from;
-        match Record::decode(&block.body) {
-            Ok(record) => {
-                for message in self
-                    .session
-                    .data(Timestamp::now(), sequence, &record, is_historical)
-                {
-                    publish(client, message).await?;
-                }
-            }
-            Err(error) => {
+        let now = Timestamp::now();
+        let messages = match &record {
+            Some(record) => self.session.data(now, sequence, record, is_historical),
+            None => {
                 self.metrics.records_damaged.add(1);
-                tracing::error!(sequence, %error, "a record in the buffer cannot be read; it stays there");
+                self.session.number(now, sequence)
             }
+        };
+        for message in messages {
+            publish(client, message).await?;
         }
         flight.sent = sequence;
         self.metrics.records_sent.add(1);
@@ -299,8 +323,8 @@ impl Publisher {
 
     async fn farewell(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
         while flight.sent < self.buffer.head().min(flight.received + WINDOW) {
-            let block = flight.follower.next().await?;
-            self.send(client, flight, &block).await?;
+            let block = flight.follower.next().await;
+            self.take(client, flight, block).await?;
         }
         self.trim(flight).await;
         publish(client, self.session.death(Timestamp::now())).await?;

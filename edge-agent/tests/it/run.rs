@@ -195,6 +195,43 @@ fn spawn(path: &Path) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_record_of_the_buffer_does_not_hold_up_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start().await;
+    let (address, _state, _task) = instrument::start().await;
+    let path = write_config(folder.path(), host.port, &address);
+    host.receipts.send_replace(false);
+    let running = start(&path).await;
+    host.until("eight records", |arrived| {
+        (records(arrived, "").len() >= 8).then_some(())
+    })
+    .await;
+    running.drain().await;
+    let sent = host.arrived().len();
+    rusqlite::Connection::open(folder.path().join("buffer.db"))
+        .unwrap()
+        .execute_batch("UPDATE block SET body = zeroblob(40) WHERE seq = 4")
+        .unwrap();
+    host.receipts.send_replace(true);
+    let running = start(&path).await;
+    let metrics = running.metrics();
+    host.until("everything that waited", |_| {
+        (metrics.records_sent.get() > 8 && metrics.records_waiting.get() <= 2).then_some(())
+    })
+    .await;
+    running.drain().await;
+    let again = records(&host.arrived()[sent..], "")
+        .iter()
+        .map(|(number, message)| (*number, message.metrics.len() - 1))
+        .take(8)
+        .collect::<Vec<_>>();
+    let readings = |number| if number == 4 { 0 } else { 2 };
+    let expected: Vec<_> = (1..=8).map(|number| (number, readings(number))).collect();
+    assert_eq!(again, expected);
+    assert_eq!(metrics.records_damaged.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start().await;

@@ -157,9 +157,9 @@ pub async fn events(
         |(api, mut signals, mut records, mut stopping, mut tick, mut after)| async move {
             let event = tokio::select! {
                 () = async { drop(stopping.wait_for(|stop| *stop).await); } => return None,
-                changed = signals.changed() => {
+                // After a read that was full, what is left is read at once.
+                changed = async { signals.wait_for(|last| *last > after).await.map(|_| ()) } => {
                     changed.ok()?;
-                    signals.borrow_and_update();
                     let from = after;
                     let read = api.blocking(move |i| i.signals.changes_after(from, 500).map_err(ApiError::internal)).await;
                     let (through, changed) = read.ok()?;

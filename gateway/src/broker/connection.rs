@@ -6,6 +6,9 @@
 //!
 //! Reading goes on while a batch is being committed, up to `batch_bytes_max`; then the socket waits.
 
+mod opening;
+mod subscriptions;
+
 use super::access::Identity;
 use super::fanout::{Outgoing, Subscriber};
 use super::packet::{self, Connect, ConnectAnswer, Version, Violation};
@@ -15,6 +18,7 @@ use crate::ingest::{Command, Done, Inlet, Next};
 use bytes::{Buf, Bytes, BytesMut};
 use contract::Timestamp;
 use journal::{AppendError, Committed, Staged};
+use opening::{open, refuse};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -197,61 +201,6 @@ impl std::fmt::Display for Reasons<'_> {
         }
         Ok(())
     }
-}
-
-/// Reads and judges the CONNECT.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    buffer: &mut BytesMut,
-    shared: &Shared,
-    certificate: Option<String>,
-) -> Result<(Connect, Identity), End> {
-    let frame = loop {
-        if let Some(frame) = packet::frame(buffer, shared.limits.packet_bytes_max)? {
-            break frame;
-        }
-        if stream.read_buf(buffer).await.map_err(End::Lost)? == 0 {
-            return Err(End::Lost(io::ErrorKind::UnexpectedEof.into()));
-        }
-    };
-    if frame.first != 0x10 {
-        return Err(Violation("the first packet is not CONNECT").into());
-    }
-    let connect = packet::connect(&buffer[frame.start..frame.end])?;
-    buffer.advance(frame.end);
-    let Some(connect) = connect else {
-        refuse(stream, Version::V3, ConnectAnswer::Version, shared).await;
-        return Err(End::Refused(
-            "it speaks a version of MQTT other than 3.1, 3.1.1 and 5",
-        ));
-    };
-    let identity = match (&certificate, &connect.username, &connect.password) {
-        (Some(name), _, _) => shared.directory.by_certificate(name),
-        (None, Some(name), Some(password)) => shared.directory.by_password(name, password).await,
-        (None, _, _) if shared.limits.allow_anonymous => Some(Identity::anonymous()),
-        _ => None,
-    };
-    let Some(identity) = identity else {
-        refuse(stream, connect.version, ConnectAnswer::Credentials, shared).await;
-        return Err(End::Refused(match certificate {
-            Some(_) => "the certificate's common name is not a registered client",
-            None => "the user name or password is wrong or missing",
-        }));
-    };
-    Ok((connect, identity))
-}
-
-async fn refuse<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    version: Version,
-    answer: ConnectAnswer,
-    shared: &Shared,
-) {
-    let mut out = Vec::new();
-    packet::put_connack(&mut out, version, answer, shared.limits.packet_bytes_max);
-    // The client may be gone already; it is being refused either way.
-    let _ = stream.write_all(&out).await;
-    let _ = stream.shutdown().await;
 }
 
 enum Event {
@@ -493,90 +442,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             _ => return Err(Violation("a packet of this type is not expected").into()),
         }
         Ok(())
-    }
-
-    async fn subscribe(&mut self, body: &[u8]) -> Result<(), End> {
-        let (id, filters) = packet::filters(body, self.version, true)?;
-        let (mut codes, mut granted) = (Vec::new(), Vec::new());
-        for filter in filters {
-            let refusal = if filter.starts_with("$share/") {
-                Some((0x9e, "shared subscriptions are not supported"))
-            } else if !topic::is_filter(&filter) {
-                Some((0x8f, "it is not a topic filter"))
-            } else if !self.identity.may_subscribe(&filter) {
-                Some((0x87, "the client may not hear it"))
-            } else if self.filters.len() + granted.len() >= self.shared.limits.subscriptions_max {
-                Some((0x97, "the client has too many subscriptions"))
-            } else {
-                None
-            };
-            match refusal {
-                Some((code, reason)) => {
-                    tracing::info!(
-                        name = self.identity.name,
-                        filter,
-                        reason,
-                        "subscription refused"
-                    );
-                    codes.push(code);
-                }
-                None => {
-                    codes.push(0);
-                    granted.push(filter);
-                }
-            }
-        }
-        if granted.is_empty() {
-            packet::put_suback(&mut self.out, self.version, id, &codes);
-            return Ok(());
-        }
-        if self.link.is_none() {
-            let (shared, to, number) = (
-                self.shared.clone(),
-                self.outgoing.0.clone(),
-                self.place.number(),
-            );
-            let linked = tokio::task::spawn_blocking(move || shared.fanout.link(number, to)).await;
-            match linked {
-                Ok(Ok(link)) => self.link = Some(link),
-                _ => return Err(End::Refused("the message router does not answer")),
-            }
-        }
-        let link = self.link.as_mut().expect("it was just made");
-        let fresh: Vec<String> = granted
-            .iter()
-            .filter(|f| !self.filters.contains(f))
-            .cloned()
-            .collect();
-        if fresh.is_empty() {
-            packet::put_suback(&mut self.out, self.version, id, &codes);
-            self.put_retained(&granted);
-            return Ok(());
-        }
-        if self.shared.fanout.subscribe(link, id, &fresh).await {
-            self.filters.extend(fresh);
-            self.subscribing.insert(id, (codes, granted));
-        } else {
-            for code in codes.iter_mut().filter(|code| **code == 0) {
-                *code = 0x97;
-            }
-            packet::put_suback(&mut self.out, self.version, id, &codes);
-        }
-        Ok(())
-    }
-
-    fn put_retained(&mut self, filters: &[String]) {
-        for filter in filters {
-            for kept in self.shared.fanout.retained(filter) {
-                packet::put_publish(
-                    &mut self.out,
-                    self.version,
-                    &kept.topic,
-                    &kept.payload,
-                    true,
-                );
-            }
-        }
     }
 
     /// Writes what the router handed over, and all that is queued behind it, in one go.

@@ -1,4 +1,5 @@
-//! Entries of the journal become signals. Read these in this order.
+//! Entries of the journal become signals. Read in this order: `rule`, `window`, `episode`, `lane`, `bind`,
+//! `engine`, `state`, `store`, `task`, `onnx`.
 //!
 //! Promise: the same journal, rules and model give the same signals, whenever and however often the gateway was
 //! restarted in between; one episode is one signal. Time is taken from readings and from the journal, never
@@ -11,10 +12,10 @@ mod bind; // which rules look at which points
 pub mod engine; // all rules at all points
 pub mod episode; // when a signal opens, extends, closes
 pub mod lane; // one rule at one point
-pub mod onnx;
+pub mod onnx; // follows the journal with the model
 pub mod state; // how their state stands in a snapshot
 pub mod store; // signals on disk, and who wants to hear of them
 pub mod task; // follows the journal with the rules
-pub mod window; // averages with validity // follows the journal with the model
+pub mod window; // averages with validity
 
 pub use store::{Signal, Signals, Source};

@@ -15,7 +15,7 @@ use crate::{
     metrics::Metrics,
 };
 use contract::Timestamp;
-use journal::{Journal, Seq};
+use journal::{Journal, ReadError, Seq};
 use models::{Availability, Due, Engine, Score, SeriesState};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -126,7 +126,12 @@ pub fn start(
                     cursor = block.seq.0;
                 }
                 Ok(None) => {}
-                Err(_) => break,
+                Err(error) if follower.skip(&error) => cursor = follower.position().0 - 1,
+                Err(ReadError::Closed) => break,
+                Err(error) => {
+                    tracing::error!(%error, "the model cannot read the journal; trying again");
+                    std::thread::sleep(Duration::from_secs(1));
+                }
             }
             if since.elapsed() >= SNAPSHOT_EVERY && cursor != saved_at.load(Ordering::Acquire) {
                 scoring.save(&signals, cursor, &saved_at);

@@ -6,7 +6,7 @@ use super::{
     store::{Signal, SignalError, Signals, Source},
 };
 use crate::{ingest::dictionary::Dictionary, metrics::Metrics};
-use journal::{Block, Follower, Journal, Seq};
+use journal::{Block, Follower, Journal, ReadError, Seq};
 use std::{
     collections::HashSet,
     sync::{
@@ -167,9 +167,14 @@ impl Follow {
                     }
                 }
                 Ok(None) => {}
+                Err(error) if self.follower.skip(&error) => {
+                    self.cursor
+                        .store(self.follower.position().0 - 1, Ordering::Release);
+                }
+                Err(ReadError::Closed) => break,
                 Err(error) => {
-                    tracing::info!(%error, "detection has come to the end of the journal");
-                    break;
+                    tracing::error!(%error, "the rules cannot read the journal; trying again");
+                    std::thread::sleep(Duration::from_secs(1));
                 }
             }
             if since.elapsed() >= every {

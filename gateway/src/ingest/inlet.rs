@@ -5,13 +5,13 @@
 //! and counted). At most one batch of an inlet is on its way at a time, so a failed one leaves no false claim.
 
 use super::decode;
-use super::dictionary::{Point, PointKey};
 use super::hub::{Ingest, SharedNode};
-use super::json::{self, Value};
+use super::json;
+use super::json_route::{JsonRoute, take_json};
 use super::record::{DataHead, Encoder, Sample, Session};
 use super::refused::Reason;
 use super::session::{self, Fault, Numbers, Taken, check_time};
-use contract::{Absence, DeviceId, PointName, Quality, SiteId, Timestamp, topic};
+use contract::{Timestamp, topic};
 use journal::Staged;
 use std::collections::HashMap;
 use std::io::Read;
@@ -66,15 +66,6 @@ struct Touched {
     node: SharedNode,
     stream: usize,
     numbers: Numbers,
-}
-
-#[derive(Debug)]
-struct JsonRoute {
-    site: SiteId,
-    device: DeviceId,
-    pattern: usize,
-    /// In the order the names came last time, which is the order they mostly come again.
-    names: Vec<(Box<[u8]>, Option<PointKey>)>,
 }
 
 #[derive(Debug)]
@@ -571,84 +562,6 @@ fn touch(touched: &mut Vec<Touched>, node: &SharedNode, stream: usize, number: O
         Some((_, to)) if *to + 1 == number => *to = number,
         _ => numbers.push((number, number)),
     }
-}
-
-#[inline]
-fn take_json(
-    route: &mut JsonRoute,
-    at: &mut usize,
-    name: &[u8],
-    value: Value,
-    ingest: &Ingest,
-    samples: &mut Vec<Sample>,
-    faults: &mut Vec<Fault>,
-) {
-    let known = match route.names.get(*at) {
-        Some((expected, key)) if **expected == *name => Some(*key),
-        _ => None,
-    };
-    let key = match known {
-        Some(key) => key,
-        None => find_json(route, *at, name, ingest),
-    };
-    *at += 1;
-    let Some(point) = key else {
-        return faults.push((
-            Reason::BadName,
-            format!("point {:?} is not allowed", String::from_utf8_lossy(name)),
-        ));
-    };
-    let (value, quality) = match value {
-        Value::Number(value) if value.is_finite() => (value, Quality::Good),
-        Value::Number(_) => {
-            faults.push((Reason::NotFinite, "the value is infinite".into()));
-            (f64::NAN, Quality::Missing(Absence::Unreadable))
-        }
-        Value::Null => (f64::NAN, Quality::Missing(Absence::Unspecified)),
-        Value::NotNumeric => {
-            return faults.push((
-                Reason::NotNumeric,
-                format!("{:?} is not a number", String::from_utf8_lossy(name)),
-            ));
-        }
-    };
-    samples.push(Sample {
-        point,
-        at_ms: 0,
-        value,
-        quality,
-    });
-}
-
-/// The name is not where it was last time: looks for it, moves it there, or makes a new point.
-#[cold]
-fn find_json(route: &mut JsonRoute, at: usize, name: &[u8], ingest: &Ingest) -> Option<PointKey> {
-    const NAMES_MAX: usize = 10_000;
-    if let Some(found) = route.names.iter().position(|(known, _)| **known == *name) {
-        let key = route.names[found].1;
-        if at < route.names.len() {
-            route.names.swap(at, found);
-        }
-        return key;
-    }
-    let key = std::str::from_utf8(name)
-        .ok()
-        .and_then(|text| PointName::new(text).ok())
-        .map(|name| {
-            ingest.intern(Point {
-                site: route.site.clone(),
-                agent: None,
-                device: route.device.clone(),
-                name,
-                unit: String::new(),
-                factor: String::new(),
-            })
-        });
-    if route.names.len() < NAMES_MAX {
-        let at = at.min(route.names.len());
-        route.names.insert(at, (name.into(), key));
-    }
-    key
 }
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, decode::Malformed> {

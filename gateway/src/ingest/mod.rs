@@ -4,10 +4,11 @@
 //! measurement times are never rewritten; nothing is refused without a counter, a reason and a fix.
 //!
 //! Read in this order: `dictionary` (points and their numbers), `record` (how entries stand in a block),
-//! `decode` (Sparkplug B payloads, read where they lie), `json` (plain telemetry), `ranges` (which record
-//! numbers were received), `session` (one agent between birth and death), `refused` (what was not taken, and
-//! why), `set_aside` (those messages, kept whole), `inlet` (one connection's way into the journal), `hub` (what all connections share), `external`
-//! (readings from a broker that is not ours).
+//! `decode` (Sparkplug B payloads, read where they lie), `metric` (a metric becomes a sample), `json` and
+//! `json_route` (plain telemetry), `ranges` (which record numbers were received), `session` (one agent between
+//! birth and death), `refused` (what was not taken, and why), `set_aside` (those messages, kept whole), `inlet`
+//! (one connection's way into the journal), `hub` (what all connections share), `external` (readings from a
+//! broker that is not ours).
 
 pub mod decode;
 pub mod dictionary;
@@ -15,6 +16,8 @@ pub mod external;
 pub mod hub;
 pub mod inlet;
 pub mod json;
+mod json_route;
+mod metric;
 pub mod ranges;
 pub mod record;
 pub mod refused;

@@ -65,6 +65,28 @@ fn an_altered_torn_or_missing_block_is_named() {
 }
 
 #[test]
+fn a_follower_gives_all_but_the_damaged_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.db");
+    filled(&path, 9);
+    sql(&path, "UPDATE block SET body = zeroblob(300) WHERE seq = 4");
+    let journal = Journal::open(&path, Options::small()).unwrap();
+    let mut follower = journal.follow(Seq(1));
+    let (mut given, mut skipped) = (Vec::new(), Vec::new());
+    while follower.position() <= journal.head().0 {
+        match follower.next_blocking(Duration::from_secs(1)) {
+            Ok(block) => given.extend(block.map(|block| block.seq.0)),
+            Err(error) => {
+                skipped.push(follower.position().0);
+                assert!(follower.skip(&error), "{error}");
+            }
+        }
+    }
+    assert_eq!(given, [1, 2, 3, 5, 6, 7, 8, 9]);
+    assert_eq!(skipped, [4]);
+}
+
+#[test]
 fn a_page_overwritten_on_disk_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j.db");

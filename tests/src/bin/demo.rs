@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 use tests::client::{Client, install_tls};
+use tests::collect;
 use tests::report::Report;
 use tests::reviewer::{self, Decisions};
 use tests::setup::{self, Binaries, repository};
 use tests::world::{Plan, World};
-use tests::{balance, collect};
 
-/// The demo's scenario and the factor it plays at.
-const SCENARIO: &str = "config/scenarios/demo.toml";
 const REVIEW_EVERY: Duration = Duration::from_secs(1);
 /// Faults are reviewed until so long before the end; the rest is for deliveries.
 const SETTLE: Duration = Duration::from_secs(8);
@@ -78,15 +76,8 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
     eprintln!("OneDoor demo: getting ready");
     let binaries = setup::everything()?;
-    let scenario = repository().join(SCENARIO);
-    let factor = simulators::scenario::Scenario::load(&scenario)?.factor;
     let fails = if arguments.headless { 2 } else { 0 };
-    let plan = Plan {
-        data,
-        scenario,
-        factor,
-        platform_fails_first: fails,
-    };
+    let plan = Plan::demo(data, fails)?;
     eprintln!("  starting three sites, their agents, the gateway and the credit platform …");
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -151,8 +142,7 @@ fn headless(
     let mut decisions = Decisions::default();
     while Instant::now() + SETTLE < end && !stop.load(Ordering::Relaxed) {
         world.check()?;
-        let truth = reviewer::truth(&world.data.join("sites/truth.jsonl"))?;
-        runtime.block_on(reviewer::round(&client, &truth, &mut decisions))?;
+        runtime.block_on(reviewer::round(&client, &world.truth()?, &mut decisions))?;
         std::thread::sleep(REVIEW_EVERY);
     }
     while Instant::now() < end && !stop.load(Ordering::Relaxed) {
@@ -160,12 +150,10 @@ fn headless(
         std::thread::sleep(Duration::from_millis(100));
     }
     report.decisions = decisions;
-    let truth = reviewer::truth(&world.data.join("sites/truth.jsonl"))?;
     runtime.block_on(collect::while_running(
         &world,
         &client,
         binaries,
-        &truth,
         &mut report,
     ))?;
     report.ran_s = began.elapsed().as_secs_f64();
@@ -174,9 +162,7 @@ fn headless(
         Ok(took) => report.stop_s = took.as_secs_f64(),
         Err(error) => report.problems.push(format!("{error:#}")),
     }
-    report.journal = balance::count(&tests::world::journal(&data))?;
-    report.readings_stored = collect::readings_stored(&data)?;
-    report.agents = collect::buffers(&data)?;
+    collect::after_stop(&data, &mut report)?;
     report.judge();
     let text = serde_json::to_string_pretty(&report)?;
     if let Some(path) = to {

@@ -2,4 +2,6 @@
 
 mod influx_servers;
 mod outage;
+mod pymodbus;
 mod replay;
+mod story;

@@ -6,18 +6,17 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use simulators::random::Random;
 use tests::balance;
 use tests::collect::buffer;
 use tests::config_text::{Door, Identity, gateway_of_a_test};
-use tests::process::{Process, wait_for};
+use tests::process::wait_for;
 use tests::recording::Recording;
 use tests::servers::Mosquitto;
-use tests::setup::{Binaries, binaries};
-use tests::world::{free_address, write};
+use tests::setup::binaries;
+use tests::world::{free_address, start_gateway, write};
 
 const ROUNDS: u32 = 50;
 const ROWS: usize = 60_000;
@@ -77,7 +76,11 @@ fn violent_ends(seed: u64, door: Door, mut broker: Option<Mosquitto>) {
     };
     let replay = recording.play(&binaries, instrument, &path("replay.log"));
     let _replay = replay.expect("replay started");
-    let (mut running_gateway, mut running_agent) = (gateway(&binaries, folder.path()), agent());
+    let gateway = || {
+        start_gateway(&binaries, &path("gateway.toml"), &path("gateway.log"))
+            .expect("gateway started")
+    };
+    let (mut running_gateway, mut running_agent) = (gateway(), agent());
     let mut random = Random::seeded(seed);
     println!("seed {seed}");
     let mut ends = [0; 3];
@@ -93,7 +96,7 @@ fn violent_ends(seed: u64, door: Door, mut broker: Option<Mosquitto>) {
             }
             (1, _) | (_, None) => {
                 running_gateway.kill().expect("killed");
-                running_gateway = gateway(&binaries, folder.path());
+                running_gateway = gateway();
             }
             (_, Some(broker)) => {
                 broker.kill();
@@ -125,15 +128,6 @@ fn violent_ends(seed: u64, door: Door, mut broker: Option<Mosquitto>) {
         .expect("gateway stopped");
     println!("killed: agent, gateway, broker {ends:?} times");
     compare(folder.path(), &recording);
-}
-
-fn gateway(binaries: &Binaries, folder: &Path) -> Process {
-    let mut command = Command::new(&binaries.gateway);
-    command
-        .arg("run")
-        .arg("--config")
-        .arg(folder.join("gateway.toml"));
-    Process::start("gateway", command, &folder.join("gateway.log")).expect("gateway started")
 }
 
 /// The journal against the agent's own numbers, and against the recording.

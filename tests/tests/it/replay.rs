@@ -1,7 +1,6 @@
 //! Recorded data, played as an instrument, arrives as it stands in the file: value by value and time by time.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,13 +8,13 @@ use edge_agent::record::Record;
 use journal::{Journal, Options, Seq};
 use tests::collect::buffer;
 use tests::config_text::{Door, Identity, gateway_of_a_test, quoted};
-use tests::process::{Process, wait_for};
+use tests::process::wait_for;
 use tests::recording::Recording;
 use tests::report::Sent;
 use tests::servers::{INFLUX_BUCKET, INFLUX_TOKEN, Influx};
 use tests::setup::{Binaries, binaries, repository};
 use tests::stores;
-use tests::world::{free_address, write};
+use tests::world::{free_address, start_gateway, write};
 
 fn columns(names: &[&str]) -> Vec<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
@@ -218,12 +217,11 @@ fn play_through(
         quoted(token.display())
     );
     write(&folder.join("gateway.toml"), &config)?;
-    let mut command = Command::new(&binaries.gateway);
-    command
-        .arg("run")
-        .arg("--config")
-        .arg(folder.join("gateway.toml"));
-    let mut gateway = Process::start("gateway", command, &folder.join("gateway.log"))?;
+    let mut gateway = start_gateway(
+        binaries,
+        &folder.join("gateway.toml"),
+        &folder.join("gateway.log"),
+    )?;
     let log = folder.join("replay.log");
     let mut replay = recording.play(binaries, instrument, &log)?;
     let mut agent = recording.agent(binaries, folder, instrument, mqtt, Identity::Anonymous)?;

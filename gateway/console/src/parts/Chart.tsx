@@ -8,7 +8,7 @@ import { useI18n, type Key, type Translate } from "../i18n/index.tsx";
 import { duration, limit as limitText, number, quantity, tick, time, unitWord } from "../format.ts";
 import { holes } from "./holes.ts";
 import { gatewayNow } from "../live.ts";
-import type { Limit, Series, SignalLine } from "../api/model.ts";
+import { rank, type Limit, type Series, type SignalLine } from "../api/model.ts";
 
 register([LineChart, GridComponent, TooltipComponent, MarkLineComponent, MarkAreaComponent, DataZoomComponent, CanvasRenderer]);
 type Option = ComposeOption<LineSeriesOption | GridComponentOption | TooltipComponentOption>;
@@ -41,10 +41,21 @@ function lines(props: ChartProps, t: Translate): LineSeriesOption[] {
   ];
 }
 
+/** Signals whose word is drawn: where words would stand on each other, the gravest keeps its own. */
+function worded(signals: SignalLine[], at: (s: SignalLine) => number, near: number) {
+  const kept: SignalLine[] = [];
+  for (const s of [...signals].sort((a, b) => rank(b.severity) - rank(a.severity))) {
+    if (!kept.some((k) => Math.abs(at(k) - at(s)) < near)) kept.push(s);
+  }
+  return kept;
+}
+
 function marks(props: ChartProps, t: Translate): Partial<LineSeriesOption> {
   const { series, limits, signals } = props;
   const inside = (from: number, to: number) => to > series.from && from < series.to;
   const clamp = (at: number) => Math.min(Math.max(at, series.from), series.to);
+  const shown = signals.filter((s) => inside(s.opened_at, s.closed_at ?? Infinity));
+  const words = worded(shown, (s) => clamp(s.opened_at), (series.to - series.from) * 0.15);
   const wide = (gap: { from: number; to: number }) => gap.to - gap.from > (series.to - series.from) * 0.08;
   return {
     markLine: {
@@ -56,8 +67,8 @@ function marks(props: ChartProps, t: Translate): Partial<LineSeriesOption> {
       data: [
         ...series.gaps.filter((gap) => inside(gap.from, gap.to)).map((gap) => [
           { xAxis: clamp(gap.from), itemStyle: { color: "rgba(90,100,110,.13)" }, label: { show: wide(gap), formatter: gapWords(gap.reason, t), color: "#56606b", position: "insideBottom", fontSize: 11, width: 120, overflow: "break" } }, { xAxis: clamp(gap.to) }]),
-        ...signals.filter((s) => inside(s.opened_at, s.closed_at ?? Infinity)).map((s) => [
-          { xAxis: clamp(s.opened_at), itemStyle: { color: SIGNAL[s.severity] }, label: { show: true, formatter: t(`sev.${s.severity}`), color: "#48341f", position: clamp(s.opened_at) > series.to - (series.to - series.from) * 0.15 ? "insideTopRight" : "insideTopLeft", fontSize: 11 } }, { xAxis: clamp(s.closed_at ?? gatewayNow()) }]),
+        ...shown.map((s) => [
+          { xAxis: clamp(s.opened_at), itemStyle: { color: SIGNAL[s.severity] }, label: { show: words.includes(s), formatter: t(`sev.${s.severity}`), color: "#48341f", position: clamp(s.opened_at) > series.to - (series.to - series.from) * 0.15 ? "insideTopRight" : "insideTopLeft", fontSize: 11 } }, { xAxis: clamp(s.closed_at ?? gatewayNow()) }]),
       ] as never,
     },
   };

@@ -27,7 +27,9 @@ function Body({ page }: { page: CasePage }) {
   const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${tx(p.label)}` : tx(p.label));
   const pointOf = (s: SignalLine) => page.points.find((p) => p.device === s.device && p.point === s.point);
   const lead = page.points[0];
-  const to = page.ended_at == null ? page.window_from + 600_000 * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / 600_000) : page.window_to;
+  // While it goes on the window grows in steps of a sixth of its margin, so that not each event reads the chart anew.
+  const step = Math.max(1000, (page.opened_at - page.window_from) / 6);
+  const to = page.ended_at == null ? page.window_from + step * Math.ceil((Math.min(page.window_to, page.now) - page.window_from) / step) : page.window_to;
   return (
     <>
       <div className="head casehead">

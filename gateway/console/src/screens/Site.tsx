@@ -36,7 +36,7 @@ function Body({ page }: { page: SitePage }) {
       <Points points={page.points} named={named} />
       {page.points.length > 0 && (
         <section>
-          <div className="sectionhead"><h2>{t("what.series")}</h2>
+          <div className="sectionhead"><h2>{t("site.curves")}</h2>
             <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
           </div>
           <div className="charts">

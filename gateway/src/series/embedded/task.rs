@@ -63,6 +63,7 @@ impl Task {
             match self.follower.next_blocking(IDLE) {
                 Ok(Some(block)) => self.take(block.seq, &block.body),
                 Ok(None) => {}
+                Err(error) if self.follower.skip(&error) => {}
                 Err(error) => {
                     self.stalled(&error, "the series store cannot read the journal");
                     let from = self.follower.position();

@@ -89,6 +89,7 @@ impl Writer {
                     through = Some(block.seq);
                     self.encode(&block, &mut lines, &mut aside);
                 }
+                Some(Err(error)) if self.follower.skip(&error) => {}
                 Some(Err(error)) => {
                     let what = format!("the journal cannot be read: {}", chain(&error));
                     self.pause(State::Waiting(what), self.config.backoff.longest)
