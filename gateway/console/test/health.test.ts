@@ -1,7 +1,7 @@
 // What counts as trouble, and what does not.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { LAG, parts, troubles } from "../src/parts/health.ts";
+import { INFLUX_LAG, LAG, parts, troubles } from "../src/parts/health.ts";
 import type { SystemStatus } from "../src/api/model.ts";
 
 const works = { state: "works" } as const, off = { state: "off" } as const;
@@ -14,12 +14,12 @@ const refused = (reason: "malformed" | "no_birth", ago: number) => ({ reason, co
 const agent = (state: "online" | "offline" | "unheard") => ({ site: "s", site_name: null, agent: "a", state });
 
 test("what is not in use, a block on its way and an agent that is not installed yet are no trouble", () => {
-  assert.deepEqual(troubles({ ...fine, series: fine.journal - LAG, agents: [agent("online"), agent("unheard")] }), []);
+  assert.deepEqual(troubles({ ...fine, series: 50_000 - LAG, journal: 50_000, detect: 50_000, influx: 50_000 - INFLUX_LAG, influx_part: works, agents: [agent("online"), agent("unheard")] }), []);
 });
 test("who falls behind or does not work is named in the order of the screen", () => {
-  const status: SystemStatus = { ...fine, detect: 4000, influx: 10, series_part: { state: "waits", why: "the disk is full" }, influx_part: works, scoring_part: { state: "blocked", why: "no library" } };
+  const status: SystemStatus = { ...fine, journal: 20_000, series: 20_000, detect: 19_000, influx: 9_000, series_part: { state: "waits", why: "the disk is full" }, influx_part: works, scoring_part: { state: "blocked", why: "no library" } };
   assert.deepEqual(troubles(status), ["series", "rules", "scoring", "influx"]);
-  assert.deepEqual(parts(status).map((p) => [p.standing, p.behind]), [["waits", 0], ["behind", 1000], ["blocked", 0], ["behind", 4990]]);
+  assert.deepEqual(parts(status).map((p) => [p.standing, p.behind]), [["waits", 0], ["behind", 1000], ["blocked", 0], ["behind", 11_000]]);
 });
 test("an agent that went away is trouble", () => {
   assert.deepEqual(troubles({ ...fine, agents: [agent("online"), agent("offline")] }), ["agents"]);

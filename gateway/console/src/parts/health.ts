@@ -3,6 +3,8 @@ import type { Part, SystemStatus } from "../api/model.ts";
 
 /** A follower is never quite at the head while readings come in; up to so many blocks it counts as up to date. */
 export const LAG = 20;
+/** InfluxDB is sent up to 5,000 lines at a time, which may be as many blocks; only beyond two such requests it falls behind. */
+export const INFLUX_LAG = 10_000;
 /** What was refused longer ago asks for nobody any more. */
 const RECENT = 86_400_000;
 
@@ -14,7 +16,7 @@ export type Trouble = PartName | "agents" | "refused";
 export function parts(status: SystemStatus): PartLine[] {
   const line = (name: PartName, part: Part, at?: number | null): PartLine => {
     const behind = at == null ? 0 : Math.max(0, status.journal - at);
-    return { name, standing: part.state === "works" && behind > LAG ? "behind" : part.state, behind, why: part.why, fix: part.fix };
+    return { name, standing: part.state === "works" && behind > (name === "influx" ? INFLUX_LAG : LAG) ? "behind" : part.state, behind, why: part.why, fix: part.fix };
   };
   return [
     line("series", status.series_part, status.series),
