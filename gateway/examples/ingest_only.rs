@@ -62,9 +62,13 @@ async fn serve(folder: PathBuf, address: std::net::SocketAddr) -> anyhow::Result
     }
     running.stop().await;
     journal.close().await;
-    for (reason, count) in ingest.refused_counts() {
-        if count > 0 {
-            println!("{{\"refused\":\"{}\",\"count\":{count}}}", reason.label());
+    for tally in ingest.refused_tallies() {
+        if tally.count > 0 {
+            println!(
+                "{{\"refused\":\"{}\",\"count\":{}}}",
+                tally.reason.label(),
+                tally.count
+            );
         }
     }
     Ok(())

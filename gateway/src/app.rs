@@ -4,7 +4,7 @@
 //! (HTTP), then the journal itself. If the grace runs out, it is said which part was still busy.
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, Scoring},
     broker, case,
     config::Config,
     credit::deliver,
@@ -16,6 +16,7 @@ use crate::{
     store::Records,
 };
 use anyhow::Context;
+use contract::Timestamp;
 use journal::{Journal, Options};
 use std::{
     collections::HashMap,
@@ -125,14 +126,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let rules = detect::task::start(setup, &journal, signals.clone(), metrics.clone())
         .context("cannot start detection")?;
-    let mut scoring_unavailable = None;
+    let mut scoring = Scoring::Off;
     let mut model = None;
     if let Some(m) = config.model {
         let engine = models::Engine::open(&m.catalogue, &m.name, &models::RuntimePath(m.runtime))
             .context("cannot open the model")?;
-        if let models::Availability::Unavailable(reason) = engine.availability() {
-            scoring_unavailable = Some(reason.clone());
-        }
+        scoring = match engine.availability() {
+            models::Availability::Unavailable(reason) => Scoring::Unavailable(reason.clone()),
+            models::Availability::Available => Scoring::Ready,
+        };
         model = detect::onnx::start(
             engine,
             m.binding,
@@ -161,7 +163,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         vault,
         metrics,
         detected: rules.cursor_handle(),
-        scoring_unavailable,
+        scoring,
+        influx: series.influx_state(),
+        started_at: Timestamp::now(),
         changed: changed.clone(),
         stopping: stopping.clone(),
         failed: Mutex::default(),

@@ -13,8 +13,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回" },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo" },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", reason: /[\u4e00-\u9fff]/ },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;
 
@@ -229,6 +229,21 @@ async function creditAndPlan(page, lang, label, sealed) {
   await screen(page, "plan", lang, label);
 }
 
+async function system(page, lang, label) {
+  await open(page, "system");
+  await visible(page, `h1:has-text("${WORDS[lang].system}")`, `${label} system: title`);
+  await visible(page, "[data-part=rules]", `${label} system: says how the rules keep up`);
+  await visible(page, "[data-agent], .nothing", `${label} system: agents, or words that there are none`);
+  const reasons = await page.locator("[data-reason] strong:not(.num)").allInnerTexts();
+  check(`${label} system: why something was refused is said in the reader's language`, reasons.every((r) => WORDS[lang].reason.test(r)), reasons.join());
+  const agrees = await page.waitForFunction(() => {
+    const wrong = Number(document.querySelector("[data-troubles]")?.dataset.troubles);
+    return (document.querySelector("nav .badge")?.textContent ?? "! 0") === `! ${wrong}`;
+  }, null, { timeout: 40_000 }).then(() => true, () => false);
+  check(`${label} system: the menu warns of as much as the screen names`, agrees);
+  await screen(page, "system", lang, label);
+}
+
 async function walk(browser, lang, width) {
   const label = `${lang}-${width}`;
   const context = await browser.newContext({ viewport: { width, height: width < 600 ? 844 : 860 }, locale: lang === "zh" ? "zh-CN" : "en-GB" });
@@ -242,6 +257,7 @@ async function walk(browser, lang, width) {
     await overviewAndSite(page, lang, label);
     const sealed = await caseWalk(page, lang, label);
     await creditAndPlan(page, lang, label, sealed);
+    await system(page, lang, label);
   } catch (error) {
     check(`${label}: the walk ends`, false, String(error));
     if (shots) await page.screenshot({ path: join(shots, `${label}-failed.png`) }).catch(() => undefined);

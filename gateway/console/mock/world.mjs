@@ -150,6 +150,28 @@ export function world() {
     const waiting = [{ site: last.id, site_name: last.name, business: last.business, grade: "B", why: [T("各部门不久前来过，未到下次检查时间", "Its departments were here not long ago; the next visit is not due"), ...ALLOWANCE], next_at: start + 140 * DAY }];
     return { day: Date.now(), visits, waiting, separate: 7 };
   }
+  function status() {
+    const now = Date.now(), again = ["no_birth", "unknown_metric"];
+    const message = (ago, topic, reason, what) => ({ at: now - ago, topic, reason, what, fix: "see the documentation" });
+    const refused = [
+      message(4 * MIN, "gw/songshan-shop/noise/data", "time_ancient", "the time is 1970-01-01T00:00:12Z"),
+      message(5 * MIN, "gw/songshan-shop/noise/data", "time_ancient", "the time is 1970-01-01T00:00:02Z"),
+      message(50 * MIN, "spBv1.0/shuanghui-boiler/DDATA/agent-boiler/stack", "no_birth", "data came before the birth"),
+      message(3 * HOUR, "gw/shahe-kitchen/fume/data", "not_numeric", 'the value of "concentration" is not a number'),
+      ...[1, 2, 3, 4].map((i) => message(20 * HOUR + i * MIN, "gw/shahe-kitchen/fume/data", "malformed", "expected value at line 1 column 1")),
+    ];
+    const reasons = [...new Set(refused.map((r) => r.reason))];
+    const quiet = { state: "works", why: null, fix: null }, journal = Math.floor((now - start) / 1000) + 184_220;
+    return {
+      now, started_at: start - 9 * DAY, journal, series: journal - 1, detect: journal, influx: journal - 1240,
+      series_part: quiet, influx_part: { state: "blocked", why: "InfluxDB answers 404: bucket \"onedoor\" not found", fix: "create the bucket, or name another in [series.influx] and start again" },
+      scoring_part: { state: "blocked", why: "libonnxruntime.so was not found in models/runtime; run models/setup", fix: null },
+      readings_journaled: 1_482_307, duplicates: 214, readings_late: 12, readings_ahead: 3,
+      agents: sites.map((s) => ({ site: s.id, site_name: s.name, agent: `agent-${s.id.split("-")[1]}`, state: { live: "online", quiet: "offline", never: "unheard" }[s.status] })),
+      refused_by_reason: reasons.map((reason) => ({ reason, count: refused.filter((r) => r.reason === reason).length, last_at: refused.find((r) => r.reason === reason).at, sent_again: again.includes(reason), fix: "see the documentation" })),
+      refused, set_aside_file: "set-aside.jsonl",
+    };
+  }
   function decide(c, body, user) {
     if (c.decision) return { status: 409, body: { error: "already decided" } };
     if (body.decision === "confirm" && c.blockers.length) return { status: 422, body: { error: c.blockers[0].zh } };
@@ -193,6 +215,7 @@ export function world() {
       if (p[0] === "businesses") return p[1] ? ok(credit(p[1])) : ok([...Object.values(businesses), sites[3].business].map((b) => ({ ...b, grade: credit(b.uscc).grade, entries: credit(b.uscc).entries.length })));
       const entry = p[0] === "credit" && entries.find((e) => e.id === p[1]);
       if (entry) return act(entry, p[2], body, user);
+      if (p[0] === "status") return ok(status());
       if (p[0] === "inspection") return ok(plan());
       if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };
       return null;

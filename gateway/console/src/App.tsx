@@ -9,6 +9,7 @@ import type { User } from "./api/model.ts";
 import { POLL_S, refresh, startLive, useLive, useNow } from "./live.ts";
 import { onOutcome, sendNow, undo, usePending } from "./pending.ts";
 import { href, useRoute } from "./route.ts";
+import { troubles } from "./parts/health.ts";
 import { refusal } from "./parts/load.tsx";
 import { UserContext, useUser } from "./session.tsx";
 import { SignIn } from "./screens/SignIn.tsx";
@@ -19,9 +20,11 @@ const Cases = lazy(() => import("./screens/Cases.tsx"));
 const Case = lazy(() => import("./screens/Case.tsx"));
 const Credit = lazy(() => import("./screens/Credit.tsx"));
 const Plan = lazy(() => import("./screens/Plan.tsx"));
+const System = lazy(() => import("./screens/System.tsx"));
 
 const THEME = { token: { colorPrimary: "#0f5c6e", colorLink: "#0f5c6e", colorError: "#b3261e", borderRadius: 4, fontSize: 14, motion: false, fontFamily: "system-ui, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', 'WenQuanYi Micro Hei', sans-serif" } };
-const MENU: [string, Key][] = [["", "nav.overview"], ["cases", "nav.cases"], ["credit", "nav.credit"], ["plan", "nav.plan"]];
+const LOOK_MS = 30_000;
+const MENU: [string, Key][] = [["", "nav.overview"], ["cases", "nav.cases"], ["credit", "nav.credit"], ["plan", "nav.plan"], ["system", "nav.system"]];
 
 export function App() {
   const [lang, setLang] = useState<Lang>(storedLang);
@@ -58,6 +61,7 @@ function Frame({ signOut }: { signOut: () => void }) {
   useEffect(startLive, []);
   useOutcomeMessages();
   const here = path[0] === "sites" ? "" : (path[0] ?? "");
+  const wrong = useTroubles(here);
   useEffect(() => { scrollTo(0, 0); }, [path.join("/")]);
   return (
     <div className="frame">
@@ -65,7 +69,7 @@ function Frame({ signOut }: { signOut: () => void }) {
       <header className="bar">
         <a className="brand" href={href()}><img src="./icon.svg" alt="" width="22" height="22" />{t("app.name")}</a>
         <nav aria-label={t("app.menu")}>
-          {MENU.map(([to, key]) => <a key={to} href={href(...(to ? [to] : []))} aria-current={here === to ? "page" : undefined}>{t(key)}</a>)}
+          {MENU.map(([to, key]) => <a key={to} href={href(...(to ? [to] : []))} aria-current={here === to ? "page" : undefined}>{t(key)}{to === "system" && wrong > 0 && <span className="badge num" title={t("nav.badge", { n: wrong })} aria-label={t("nav.badge", { n: wrong })} role="img">! {wrong}</span>}</a>)}
         </nav>
         <div className="tools">
           <LiveWord />
@@ -82,6 +86,19 @@ function Frame({ signOut }: { signOut: () => void }) {
   );
 }
 
+/** How much of the gateway itself asks for a look; read anew now and then, and wherever one goes. */
+function useTroubles(here: string): number {
+  const [count, setCount] = useState(0);
+  useEffect(() => {
+    // That the gateway cannot be reached is said by the live word.
+    const read = () => { api.status().then((status) => setCount(troubles(status).length), () => undefined); };
+    read();
+    const timer = setInterval(read, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [here]);
+  return count;
+}
+
 function Screen({ path }: { path: string[] }) {
   const { t } = useI18n();
   const [first, id] = path;
@@ -90,6 +107,7 @@ function Screen({ path }: { path: string[] }) {
   if (first === "cases") return id ? <Case id={id} /> : <Cases />;
   if (first === "credit") return <Credit uscc={id ?? null} />;
   if (first === "plan") return <Plan />;
+  if (first === "system") return <System />;
   return <p className="nothing">{t("notfound")} <a href={href()}>{t("notfound.back")}</a></p>;
 }
 

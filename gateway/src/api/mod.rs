@@ -23,7 +23,7 @@ use crate::{
     inspection::frequency::Frequency,
     metrics::Metrics,
     registry::Registry,
-    series::Series,
+    series::{Series, influx},
     store::Records,
 };
 use axum::{
@@ -72,14 +72,29 @@ pub struct Inner {
     pub metrics: Arc<Metrics>,
     /// The last block detection has looked at.
     pub detected: Arc<AtomicU64>,
-    /// Why scoring is unavailable.
-    pub scoring_unavailable: Option<String>,
+    /// Whether a model scores.
+    pub scoring: Scoring,
+    /// How writing to InfluxDB goes, if it is configured.
+    pub influx: Option<watch::Receiver<influx::State>>,
+    /// When the gateway started.
+    pub started_at: Timestamp,
     /// Told whenever records changed.
     pub changed: watch::Sender<u64>,
     /// Ends event streams.
     pub stopping: watch::Receiver<bool>,
     /// Failed sign-ins by name: how many, and when the last was.
     pub failed: Mutex<HashMap<String, (u32, Timestamp)>>,
+}
+
+/// Whether a model scores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scoring {
+    /// No model is configured.
+    Off,
+    /// The model scores.
+    Ready,
+    /// It cannot, and why.
+    Unavailable(String),
 }
 
 impl Api {

@@ -6,7 +6,7 @@ use super::inlet::Inlet;
 use super::json::{Shape, TimeUnit};
 use super::ranges::Ranges;
 use super::record::{self, Encoder, Entry};
-use super::refused::{Reason, Refused, RefusedLog};
+use super::refused::{Reason, Refused, RefusedLog, Tally};
 use super::session::Node;
 use crate::metrics::Metrics;
 use contract::problems::Problems;
@@ -297,8 +297,8 @@ impl Ingest {
     }
 
     /// How many were refused, by reason.
-    pub fn refused_counts(&self) -> Vec<(Reason, u64)> {
-        self.0.refused.counts()
+    pub fn refused_tallies(&self) -> Vec<Tally> {
+        self.0.refused.tallies()
     }
 
     /// The agents heard of since the start, and whether each is online.

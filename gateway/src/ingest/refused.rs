@@ -15,7 +15,7 @@ pub const KEPT: usize = 100;
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Why something was refused or set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The payload cannot be read.
@@ -72,7 +72,7 @@ impl Reason {
     }
 
     /// Whether the gateway asks for what is missing, so that the same reading comes again.
-    fn is_sent_again(self) -> bool {
+    pub fn is_sent_again(self) -> bool {
         matches!(self, Reason::NoBirth | Reason::UnknownMetric)
     }
 
@@ -111,6 +111,17 @@ pub struct Refused {
     pub fix: &'static str,
 }
 
+/// How often something was refused for one reason since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Why.
+    pub reason: Reason,
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last_at: Option<Timestamp>,
+}
+
 /// Counters and the ring of the last refused.
 #[derive(Debug, Default)]
 pub struct RefusedLog(Mutex<Inner>, Mutex<Option<SetAside>>);
@@ -119,6 +130,7 @@ pub struct RefusedLog(Mutex<Inner>, Mutex<Option<SetAside>>);
 struct Inner {
     ring: VecDeque<Refused>,
     counts: [u64; Reason::ALL.len()],
+    last_at: [Option<Timestamp>; Reason::ALL.len()],
     logged: [Option<Instant>; Reason::ALL.len()],
 }
 
@@ -131,6 +143,7 @@ impl RefusedLog {
             .position(|r| *r == reason)
             .expect("every reason is listed");
         inner.counts[slot] += 1;
+        inner.last_at[slot] = Some(at);
         let refused = Refused {
             at,
             topic: topic.to_owned(),
@@ -179,8 +192,17 @@ impl RefusedLog {
     }
 
     /// How many of each reason.
-    pub fn counts(&self) -> Vec<(Reason, u64)> {
+    pub fn tallies(&self) -> Vec<Tally> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Reason::ALL.into_iter().zip(inner.counts).collect()
+        let numbers = inner.counts.into_iter().zip(inner.last_at);
+        Reason::ALL
+            .into_iter()
+            .zip(numbers)
+            .map(|(reason, (count, last_at))| Tally {
+                reason,
+                count,
+                last_at,
+            })
+            .collect()
     }
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// `[series]` as written. All of it may be left out.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -173,10 +174,8 @@ pub fn start(
 
 impl Running {
     /// How writing to InfluxDB goes, if it is configured.
-    pub fn influx_state(&self) -> Option<influx::State> {
-        self.writing
-            .as_ref()
-            .map(|writing| writing.state().borrow().clone())
+    pub fn influx_state(&self) -> Option<watch::Receiver<influx::State>> {
+        self.writing.as_ref().map(Writing::state)
     }
 
     /// Names of the journal cursors that must be waited for before the journal is trimmed.

@@ -52,5 +52,6 @@ export const api = {
     refresh();
   },
   plan: () => told(client.GET("/api/inspection/plan")),
+  status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

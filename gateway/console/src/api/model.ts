@@ -30,4 +30,7 @@ export type CreditPage = Schemas["CreditPage"];
 export type BusinessLine = Schemas["BusinessLine"];
 export type VisitItem = Schemas["VisitItem"];
 export type Visit = Schemas["VisitView"];
+export type SystemStatus = Schemas["StatusView"];
+export type Part = Schemas["PartView"];
+export type AgentLine = Schemas["AgentLine"];
 export type Plan = Schemas["PlanView"];

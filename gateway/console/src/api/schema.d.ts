@@ -272,6 +272,21 @@ export interface components {
          * @enum {string}
          */
         Action: "in_force" | "objection" | "uphold" | "correct" | "withdraw" | "repair";
+        /** @description An agent. */
+        AgentLine: {
+            /** @description Its name. */
+            agent: string;
+            /** @description Its site's id. */
+            site: string;
+            site_name?: null | components["schemas"]["Text"];
+            /** @description Whether it is connected. */
+            state: components["schemas"]["AgentState"];
+        };
+        /**
+         * @description Whether an agent is connected.
+         * @enum {string}
+         */
+        AgentState: "online" | "offline" | "unheard";
         /** @description What happened here before. */
         Before: {
             /**
@@ -734,6 +749,20 @@ export interface components {
              */
             time_scale: number;
         };
+        /**
+         * @description Whether a part of the gateway does its work.
+         * @enum {string}
+         */
+        PartState: "off" | "works" | "waits" | "blocked";
+        /** @description A part of the gateway. */
+        PartView: {
+            /** @description What to do, where that is known. */
+            fix?: string | null;
+            /** @description Whether it does its work. */
+            state: components["schemas"]["PartState"];
+            /** @description Why not, in English as in the log. */
+            why?: string | null;
+        };
         /** @description The plan. */
         PlanView: {
             /**
@@ -788,6 +817,11 @@ export interface components {
              */
             value?: number | null;
         };
+        /**
+         * @description Why something was refused or set aside.
+         * @enum {string}
+         */
+        Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name";
         /** @description A refusal. */
         Refused: {
             /** @description Why, and what to do, in English. */
@@ -802,14 +836,33 @@ export interface components {
              * @description When.
              */
             at: number;
-            /** @description What to do. */
+            /** @description What to do, in English. */
             fix: string;
             /** @description Why. */
-            reason: string;
+            reason: components["schemas"]["Reason"];
             /** @description Its topic. */
             topic: string;
-            /** @description What exactly. */
+            /** @description What exactly, in English. */
             what: string;
+        };
+        /** @description How often something was refused for one reason. */
+        RefusedTally: {
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            count: number;
+            /** @description What to do, in English. */
+            fix: string;
+            /**
+             * Format: int64
+             * @description When last.
+             */
+            last_at: number;
+            /** @description Why. */
+            reason: components["schemas"]["Reason"];
+            /** @description Whether the sender was asked to send it again; then it is not kept in the file. */
+            sent_again: boolean;
         };
         /**
          * @description Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
@@ -973,16 +1026,25 @@ export interface components {
         Status: "notified" | "in_force" | "under_objection" | "corrected" | "withdrawn" | "repaired" | "expired";
         /** @description How the gateway is. */
         StatusView: {
+            /** @description The agents of the registry and those heard of, by site and name. */
+            agents: components["schemas"]["AgentLine"][];
             /**
              * Format: int64
-             * @description The last block detection has looked at.
+             * @description The last block the rules have looked at.
              */
             detect: number;
             /**
              * Format: int64
-             * @description Messages seen before.
+             * @description Messages seen before, and not journaled again.
              */
             duplicates: number;
+            /**
+             * Format: int64
+             * @description The last block that InfluxDB has; `None` if it is not configured.
+             */
+            influx?: number | null;
+            /** @description Writing to InfluxDB. */
+            influx_part: components["schemas"]["PartView"];
             /**
              * Format: int64
              * @description The last journal block.
@@ -990,18 +1052,44 @@ export interface components {
             journal: number;
             /**
              * Format: int64
-             * @description Readings journaled since the start.
+             * @description The gateway's time.
              */
-            readings_journaled: number;
-            /** @description Refused messages, the latest. */
-            refused: components["schemas"]["RefusedMessage"][];
-            /** @description Why scoring is unavailable; `None` if it is available. */
-            scoring_unavailable?: string | null;
+            now: number;
             /**
              * Format: int64
-             * @description The last block in the series store.
+             * @description Readings from a clock that is ahead, which no rule could use; as far back as well.
              */
-            series: number;
+            readings_ahead: number;
+            /**
+             * Format: int64
+             * @description Readings journaled.
+             */
+            readings_journaled: number;
+            /**
+             * Format: int64
+             * @description Readings that came too late for the rules, as far back as the state of the rules reaches.
+             */
+            readings_late: number;
+            /** @description What was refused last, the newest first; at most a hundred. */
+            refused: components["schemas"]["RefusedMessage"][];
+            /** @description Reasons for which something was refused, how often and when last. */
+            refused_by_reason: components["schemas"]["RefusedTally"][];
+            /** @description Scoring by the model. */
+            scoring_part: components["schemas"]["PartView"];
+            /**
+             * Format: int64
+             * @description The last block in the embedded series store; `None` if InfluxDB is kept instead of it.
+             */
+            series?: number | null;
+            /** @description The embedded series store. */
+            series_part: components["schemas"]["PartView"];
+            /** @description The file in the data folder in which such messages stand whole. */
+            set_aside_file: string;
+            /**
+             * Format: int64
+             * @description When it started; counters begin there unless they say otherwise.
+             */
+            started_at: number;
         };
         /** @description A change of an entry's status. */
         StepView: {
