@@ -120,6 +120,14 @@ pub fn binaries() -> anyhow::Result<Binaries> {
         "-p",
         "simulators",
     ]);
+    // What `cargo run` tells its program about the package would make ring's build script, which watches these
+    // variables, run again, and everything above it be built twice.
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(told) {
+            build.env_remove(name);
+        }
+    }
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
