@@ -5,7 +5,7 @@ import { api } from "../api/client.ts";
 import type { Plan as PlanData, Visit, VisitItem } from "../api/model.ts";
 import { day } from "../format.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
-import { Nothing, SeverityTag, StateTag, When } from "../parts/words.tsx";
+import { Nothing, SeverityTag, StateTag } from "../parts/words.tsx";
 import { href } from "../route.ts";
 
 export default function Plan() {
@@ -81,7 +81,7 @@ function Item({ item }: { item: VisitItem }) {
       <span className="box" aria-hidden>{proved ? "✓" : ""}</span>
       <span className="itemtext">{tx(item.text)}
         <span className="depts">{item.departments.map((d) => <span key={d.zh} className="dept">{tx(d)}</span>)}</span>
-        <span className="muted small">{item.proved_since != null ? <>{t("plan.provedSince", { at: day(item.proved_since) })}{item.proved_by && ` · ${tx(item.proved_by)}`}</> : <>{t("plan.toCheck")}{item.due_at && <> · <When at={item.due_at} /></>}</>}</span>
+        <span className="muted small">{item.proved_since != null ? <>{t("plan.provedSince", { at: day(item.proved_since) })}{item.proved_by && ` · ${tx(item.proved_by)}`}</> : <>{t("plan.toCheck")}{item.due_at && ` · ${day(item.due_at)}`}</>}</span>
       </span>
     </li>
   );
