@@ -178,9 +178,11 @@ impl Registers {
             };
             body.extend(word.to_be_bytes());
         }
-        drop(bank);
+        // Said before the registers can change: whoever changes them and then forgets earlier reads has forgotten
+        // every read of the old ones.
         self.reads
             .send_modify(|latest| *latest = (first, count, latest.2 + 1));
+        drop(bank);
         Some(body)
     }
 }
