@@ -218,27 +218,17 @@ impl<'t> Reader<'t, '_> {
             complain(self.complaints, Code::NameCase, name, what);
         }
         let same = |item: &Item| item.factor == factor && item.subject == self.subject;
-        let place = match self.before.filter(|&n| same(&self.data.items[n])) {
-            Some(place) => {
-                self.has_wrong_separator |= separator == Some(';');
-                place
-            }
-            None => {
-                self.has_wrong_separator |= separator == Some(',');
-                match self.data.items.iter().position(same) {
-                    Some(place) => place,
-                    None => {
-                        let (subject, values) = (self.subject, Vec::with_capacity(4));
-                        self.data.items.push(Item {
-                            factor,
-                            subject,
-                            values,
-                        });
-                        self.data.items.len() - 1
-                    }
-                }
-            }
-        };
+        let before = self.before.filter(|&n| same(&self.data.items[n]));
+        let place = before.or_else(|| self.data.items.iter().position(same));
+        let place = place.unwrap_or_else(|| {
+            let (subject, values) = (self.subject, Vec::with_capacity(4));
+            self.data.items.push(Item {
+                factor,
+                subject,
+                values,
+            });
+            self.data.items.len() - 1
+        });
         self.before = Some(place);
         let item = &mut self.data.items[place];
         match item.value(kind.as_str()) {
@@ -250,7 +240,11 @@ impl<'t> Reader<'t, '_> {
                 );
                 complain(self.complaints, Code::DuplicateItem, name, what);
             }
-            None => item.values.push((kind, value)),
+            None => {
+                item.values.push((kind, value));
+                let wrong = if before.is_some() { ';' } else { ',' };
+                self.has_wrong_separator |= separator == Some(wrong);
+            }
         }
     }
 

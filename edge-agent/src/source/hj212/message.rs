@@ -102,7 +102,9 @@ impl<'f> Text<'f> {
         let mut complaints = self.complaints.clone();
         let text = self.plain.as_deref().unwrap_or(&self.wire);
         let segment = Segment::read(text, &mut complaints);
-        let is_readable = !self.is_sealed || self.plain.is_some();
+        // With a wrong key the plain text is noise.
+        let is_open = self.plain.is_some() && self.crc.is_right == Some(true);
+        let is_readable = !self.is_sealed || is_open;
         let data = match segment.data {
             Some(area) if is_readable => Data::read(area, &mut complaints),
             _ => Data::default(),
