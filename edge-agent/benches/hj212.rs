@@ -38,6 +38,12 @@ fn main() {
         frames_of(&bytes, |_| right += 1);
         assert_eq!(right, frames);
     });
+    let fields = best(|| {
+        frames_of(&bytes, |frame| {
+            let text = Text::open(frame, None);
+            black_box(text.read());
+        });
+    });
     let mut readings = 0;
     let read = best(|| {
         readings = 0;
@@ -60,9 +66,14 @@ fn main() {
     );
     println!("check value alone:      {:6.0} MB/s", rate(bare));
     println!(
-        "frames, check value:    {:6.0} MB/s ({:.2}x the time)",
+        "frames:                 {:6.0} MB/s ({:.2}x the time)",
         rate(framed),
         framed / bare
+    );
+    println!(
+        "fields, items:          {:6.0} MB/s ({:.2}x the time)",
+        rate(fields),
+        fields / bare
     );
     println!(
         "fields, items, readings: {:5.0} MB/s ({:.2}x the time), {:.0} frames/s, {:.0} readings/s",

@@ -94,7 +94,10 @@ impl<'t> Data<'t> {
     /// Reads a data area in plain text.
     pub fn read(text: &'t str, complaints: &mut Complaints) -> Self {
         let mut reader = Reader {
-            data: Data::default(),
+            data: Data {
+                plain: Vec::with_capacity(2),
+                items: Vec::with_capacity(text.len() / 40 + 1),
+            },
             complaints,
             subject: None,
             before: None,
@@ -103,7 +106,7 @@ impl<'t> Data<'t> {
         };
         let mut rest = text;
         let mut separator = None;
-        while !rest.trim().is_empty() {
+        while !rest.trim_ascii().is_empty() {
             let (pair, next, after) = split_pair(rest);
             reader.pair(pair, separator);
             (rest, separator) = (after, next);
@@ -122,12 +125,13 @@ impl<'t> Data<'t> {
 
 /// The first pair, the separator after it, and what follows.
 fn split_pair(text: &str) -> (&str, Option<char>, &str) {
-    let plain_end = text.find([';', ',']);
+    let is_separator = |byte: &u8| matches!(byte, b';' | b',');
+    let plain_end = text.as_bytes().iter().position(is_separator);
     // A text between `//` ends at the `//` before a separator or the end.
     let opened = text[..plain_end.unwrap_or(text.len())]
         .find('=')
         .map(|at| at + 1)
-        .filter(|&at| text[at..].trim_start().starts_with("//"));
+        .filter(|&at| text[at..].trim_ascii_start().starts_with("//"));
     let end = match opened {
         None => plain_end,
         Some(value) => {
@@ -136,7 +140,7 @@ fn split_pair(text: &str) -> (&str, Option<char>, &str) {
                 .match_indices("//")
                 .map(|(at, _)| from + at + 2)
                 .find(|&at| {
-                    let after = text[at..].trim_start();
+                    let after = text[at..].trim_ascii_start();
                     after.is_empty() || after.starts_with([';', ','])
                 })
                 .map_or(plain_end, |at| text[at..].find([';', ',']).map(|n| at + n))
@@ -146,6 +150,11 @@ fn split_pair(text: &str) -> (&str, Option<char>, &str) {
         Some(end) => (&text[..end], text[end..].chars().next(), &text[end + 1..]),
         None => (text, None, ""),
     }
+}
+
+/// What is before and after the byte at `at`.
+fn split_at(text: &str, at: Option<usize>) -> Option<(&str, &str)> {
+    at.map(|at| (&text[..at], &text[at + 1..]))
 }
 
 struct Reader<'t, 'c> {
@@ -159,15 +168,16 @@ struct Reader<'t, 'c> {
 
 impl<'t> Reader<'t, '_> {
     fn pair(&mut self, pair: &'t str, separator: Option<char>) {
-        if pair.trim().is_empty() {
+        if pair.trim_ascii().is_empty() {
             return;
         }
-        let Some((name, value)) = pair.split_once('=') else {
-            let what = format!("`{}` has no `=`", short(pair.trim()));
+        let Some((name, value)) = split_at(pair, pair.bytes().position(|b| b == b'=')) else {
+            let what = format!("`{}` has no `=`", short(pair.trim_ascii()));
             return complain(self.complaints, Code::NotAPair, "CP", what);
         };
-        self.has_blanks |= name.trim().len() != name.len() || value.trim().len() != value.len();
-        let (name, value) = (name.trim(), value.trim());
+        self.has_blanks |=
+            name.trim_ascii().len() != name.len() || value.trim_ascii().len() != value.len();
+        let (name, value) = (name.trim_ascii(), value.trim_ascii());
         if value.starts_with("//") && !(value.len() >= 4 && value.ends_with("//")) {
             complain(
                 self.complaints,
@@ -176,7 +186,7 @@ impl<'t> Reader<'t, '_> {
                 "no `//` at the end of the text",
             );
         }
-        match name.rsplit_once('-') {
+        match split_at(name, name.bytes().rposition(|b| b == b'-')) {
             Some((factor, suffix)) if !factor.is_empty() && !suffix.is_empty() => {
                 self.item(name, factor, suffix, value, separator);
             }

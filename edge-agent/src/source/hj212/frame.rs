@@ -270,14 +270,19 @@ impl Framer {
 
 fn frame(rest: &[u8], start: Start, end: usize, check: Check, offset: u64) -> Frame<'_> {
     let segment = &rest[start.segment..end - 4];
+    let crc_said = hex4(&rest[end - 4..end]).unwrap_or_default();
+    let crc_computed = match check {
+        Check::Right => crc_said,
+        _ => crc212(segment),
+    };
     Frame {
         offset,
         raw: &rest[..end],
         segment,
         length_said: start.said,
         length_digits: start.digits,
-        crc_said: hex4(&rest[end - 4..end]).unwrap_or_default(),
-        crc_computed: crc212(segment),
+        crc_said,
+        crc_computed,
         check,
     }
 }
@@ -286,7 +291,7 @@ impl Scan {
     /// `rest` begins with a place where [`begins_at`] said yes.
     fn find(&mut self, rest: &[u8], is_ended: bool) -> Found {
         if self.at == 0
-            && let Some(found) = at_once(rest)
+            && let Some(found) = at_once(rest, is_ended)
         {
             return found;
         }
@@ -383,21 +388,25 @@ impl Scan {
     }
 }
 
-/// The usual case, without looking at every byte: all there, and nothing in it that could end or begin a frame.
-fn at_once(rest: &[u8]) -> Option<Found> {
+/// The usual case, without looking at every byte by itself: nothing in it could end or begin a frame, and the length said
+/// is not reached yet, or the frame ends there.
+fn at_once(rest: &[u8], is_ended: bool) -> Option<Found> {
     let Maybe::Yes(start) = start_at(rest, 0, false) else {
         return None;
     };
     let end = start.segment + start.said.filter(|&said| said < FRAME_MAX - 16)? + 4;
-    let segment = rest.get(start.segment..end)?.split_last_chunk::<4>()?.0;
-    let has_break = segment.iter().fold(false, |has, &byte| {
-        has | (byte == b'#') | (byte == b'\r') | (byte == b'\n')
+    let seen = &rest[start.segment..rest.len().min(end)];
+    let breaks = seen.iter().fold(0, |breaks, &byte| {
+        breaks | u8::from(byte == b'#') | u8::from(byte == b'\r') | u8::from(byte == b'\n')
     });
-    (!has_break && is_closed(segment) && is_right(rest, &start, end)).then_some(Found::Frame(
-        start,
-        end,
-        Check::Right,
-    ))
+    if breaks != 0 {
+        return None;
+    }
+    if rest.len() < end {
+        return (!is_ended).then_some(Found::Wait);
+    }
+    (is_closed(&rest[start.segment..end - 4]) && is_right(rest, &start, end))
+        .then_some(Found::Frame(start, end, Check::Right))
 }
 
 enum Begins {

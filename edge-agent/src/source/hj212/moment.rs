@@ -10,16 +10,23 @@ pub fn read(digits: &str) -> Option<Timestamp> {
     if !matches!(digits.len(), 14 | 17) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let part = |range: std::ops::Range<usize>| digits[range].parse::<i16>().ok();
-    let small = |range| part(range).and_then(|n| i8::try_from(n).ok());
-    let millis = if digits.len() == 17 { part(14..17)? } else { 0 };
+    let number = |range: std::ops::Range<usize>| {
+        let digits = digits.as_bytes()[range].iter();
+        digits.fold(0i16, |n, digit| n * 10 + i16::from(digit - b'0'))
+    };
+    let two = |at| number(at..at + 2) as i8;
+    let millis = if digits.len() == 17 {
+        number(14..17)
+    } else {
+        0
+    };
     let civil = DateTime::new(
-        part(0..4)?,
-        small(4..6)?,
-        small(6..8)?,
-        small(8..10)?,
-        small(10..12)?,
-        small(12..14)?,
+        number(0..4),
+        two(4),
+        two(6),
+        two(8),
+        two(10),
+        two(12),
         i32::from(millis) * 1_000_000,
     );
     let moment = BEIJING.to_timestamp(civil.ok()?).ok()?;

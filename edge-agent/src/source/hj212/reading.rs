@@ -9,6 +9,8 @@ use super::data::{Data, Item, Suffix, number};
 use super::factor::{self, Factor, Lookup};
 use super::moment;
 use super::segment::{Segment, short};
+use std::borrow::Cow;
+
 use contract::{Absence, Doubt, PointName, Quality, Reading, Timestamp};
 
 /// How far the sender's clock may be off, and data may lie in the future.
@@ -113,6 +115,8 @@ pub fn said(
             _ => None,
         },
     };
+    let values = data.items.iter().map(|item| item.values.len()).sum();
+    said.measured.reserve(values);
     for item in &data.items {
         frame.item(item, &mut said, complaints);
     }
@@ -123,7 +127,7 @@ pub fn said(
 struct Whole {
     at: Timestamp,
     period: Option<Period>,
-    place: String,
+    place: Cow<'static, str>,
     doubt: Option<Doubt>,
 }
 
@@ -165,21 +169,22 @@ impl Whole {
                 said.remarks.push(Remark { name, at, text });
                 continue;
             }
-            let sent = format!("{}-{}", item.factor, suffix.as_str());
-            let (value, quality) = value(text, quality, &sent, complaints);
+            let sent = || format!("{}-{}", item.factor, suffix.as_str());
+            let (value, quality) = value(text, quality, sent, complaints);
             match PointName::new(name) {
                 Ok(point) => said.measured.push(Measured {
                     reading: Reading::new(point, at, value, quality),
                     unit: unit(factor, *suffix),
                     period: self.period,
                 }),
-                Err(error) => complain(complaints, Code::PointName, sent, error.to_string()),
+                Err(error) => complain(complaints, Code::PointName, sent(), error.to_string()),
             }
         }
     }
 
     fn name(&self, code: &str, subject: Option<&str>, suffix: Suffix<'_>) -> String {
-        let mut name = code.to_owned();
+        let mut name = String::with_capacity(32);
+        name.push_str(code);
         if let Some(subject) = subject.filter(|_| code.starts_with('i')) {
             let known = factor::lookup(subject).factor();
             name.push(':');
@@ -224,8 +229,11 @@ fn code_of<'t>(sent: &'t str, complaints: &mut Complaints) -> (&'t str, Option<&
 /// What a data flag makes of a value (Table 8). Rules count `Good` only.
 pub fn quality(flag: &str, factor: &str, complaints: &mut Complaints) -> Quality {
     let place = || format!("{factor}-Flag");
-    let upper = flag.to_ascii_uppercase();
-    if upper != flag && super::names::data_flag(&upper).is_some() {
+    let upper = match flag.as_bytes() {
+        [letter] => letter.to_ascii_uppercase(),
+        _ => 0,
+    };
+    if "NFMSDCTB".contains(char::from(upper)) && !flag.as_bytes().contains(&upper) {
         complain(
             complaints,
             Code::NameCase,
@@ -233,16 +241,16 @@ pub fn quality(flag: &str, factor: &str, complaints: &mut Complaints) -> Quality
             format!("written `{flag}`"),
         );
     }
-    match upper.as_str() {
-        "N" => Quality::Good,
-        "F" => Quality::Missing(Absence::Stopped),
-        "M" => Quality::Suspect(Doubt::Maintenance),
-        "S" => Quality::Suspect(Doubt::ManualEntry),
-        "D" => Quality::Suspect(Doubt::Fault),
-        "C" => Quality::Suspect(Doubt::Calibration),
-        "T" => Quality::Suspect(Doubt::OutOfRange),
+    match upper {
+        b'N' => Quality::Good,
+        b'F' => Quality::Missing(Absence::Stopped),
+        b'M' => Quality::Suspect(Doubt::Maintenance),
+        b'S' => Quality::Suspect(Doubt::ManualEntry),
+        b'D' => Quality::Suspect(Doubt::Fault),
+        b'C' => Quality::Suspect(Doubt::Calibration),
+        b'T' => Quality::Suspect(Doubt::OutOfRange),
         // What a logger shows while it cannot reach the analyser was not measured.
-        "B" => Quality::Missing(Absence::NoConnection),
+        b'B' => Quality::Missing(Absence::NoConnection),
         _ => {
             let what = format!("`{}` is not in Table 8; the value is doubted", short(flag));
             complain(complaints, Code::UnknownFlag, place(), what);
@@ -254,20 +262,20 @@ pub fn quality(flag: &str, factor: &str, complaints: &mut Complaints) -> Quality
 fn value(
     text: &str,
     quality: Quality,
-    sent: &str,
+    sent: impl Fn() -> String,
     complaints: &mut Complaints,
 ) -> (Option<f64>, Quality) {
     if let Some(value) = number(text) {
         return (Some(value), quality);
     }
     let absence = if text.is_empty() {
-        complain(complaints, Code::EmptyValue, sent, "no value");
+        complain(complaints, Code::EmptyValue, sent(), "no value");
         Absence::Unspecified
     } else {
         complain(
             complaints,
             Code::NonNumeric,
-            sent,
+            sent(),
             format!("`{}` is no number", short(text)),
         );
         Absence::Unreadable
@@ -309,14 +317,14 @@ fn period(cn: Option<&str>, start: Timestamp) -> Option<Period> {
     Some(Period { kind, start, end })
 }
 
-fn place(cn: Option<&str>) -> String {
+fn place(cn: Option<&str>) -> Cow<'static, str> {
     match cn {
-        Some("2011" | "2021" | "3020") => String::new(),
+        Some("2011" | "2021" | "3020") => "".into(),
         Some("2051") => "@minute".into(),
         Some("2061") => "@hour".into(),
         Some("2031" | "2041") => "@day".into(),
         Some("2111") => "@5min".into(),
-        Some(other) => format!("@{other}"),
+        Some(other) => format!("@{other}").into(),
         None => "@unknown".into(),
     }
 }

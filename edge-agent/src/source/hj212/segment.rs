@@ -92,12 +92,13 @@ impl<'t> Segment<'t> {
     pub fn read(text: &'t str, complaints: &mut Complaints) -> Self {
         let mut segment = Segment::default();
         let mut seen = 0;
-        for piece in text[..head_end(text, complaints)].split([';', ',']) {
-            if !piece.trim().is_empty() {
+        let head = &text[..head_end(text, complaints)];
+        for piece in head.split([';', ',']) {
+            if !piece.trim_ascii().is_empty() {
                 segment.field(piece, &mut seen, complaints);
             }
         }
-        if text[..head_end(text, &mut Vec::new())].contains(',') {
+        if head.contains(',') {
             complain(
                 complaints,
                 Code::Separator,
@@ -118,18 +119,18 @@ impl<'t> Segment<'t> {
 
     fn field(&mut self, piece: &'t str, seen: &mut u16, complaints: &mut Complaints) {
         let Some((name, value)) = piece.split_once('=') else {
-            let what = format!("`{}` has no `=`", short(piece.trim()));
+            let what = format!("`{}` has no `=`", short(piece.trim_ascii()));
             return complain(complaints, Code::NotAPair, "segment", what);
         };
-        if name.trim() != name || value.trim() != value {
+        if name.trim_ascii() != name || value.trim_ascii() != value {
             complain(
                 complaints,
                 Code::Blanks,
-                name.trim(),
+                name.trim_ascii(),
                 "blanks were taken off",
             );
         }
-        let (name, value) = (name.trim(), value.trim());
+        let (name, value) = (name.trim_ascii(), value.trim_ascii());
         const NAMES: [&str; 9] = ["QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO", "RF"];
         let Some(index) = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name)) else {
             let what = format!("`{}` is no field of the standard; kept", short(name));
@@ -280,7 +281,7 @@ impl<'t> Segment<'t> {
 pub fn data_area(text: &str) -> Option<Range<usize>> {
     let (_, value) = cp(text)?;
     let begin = value + text[value..].strip_prefix("&&").map_or(0, |_| 2);
-    let rest = text[begin..].trim_end();
+    let rest = text[begin..].trim_ascii_end();
     let end = begin + rest.strip_suffix("&&").unwrap_or(rest).len();
     Some(begin..end)
 }
@@ -291,8 +292,11 @@ fn cp(text: &str) -> Option<(usize, usize)> {
         return Some((at, at + 3));
     }
     text.match_indices("CP").find_map(|(at, _)| {
-        let before = text[..at].trim_end();
-        let after = text[at + 2..].trim_start().strip_prefix('=')?.trim_start();
+        let before = text[..at].trim_ascii_end();
+        let after = text[at + 2..]
+            .trim_ascii_start()
+            .strip_prefix('=')?
+            .trim_ascii_start();
         (before.is_empty() || before.ends_with([';', ',']) || after.starts_with("&&"))
             .then(|| (at, text.len() - after.len()))
     })
@@ -302,7 +306,7 @@ fn head_end(text: &str, complaints: &mut Complaints) -> usize {
     let Some((at, _)) = cp(text) else {
         return text.len();
     };
-    let head = text[..at].trim_end();
+    let head = text[..at].trim_ascii_end();
     if !head.is_empty() && !head.ends_with([';', ',']) {
         complain(complaints, Code::MissingSeparator, "CP", "no `;` before CP");
     }
@@ -316,7 +320,8 @@ fn check_cp(text: &str, complaints: &mut Complaints) {
     if !text[value..].starts_with("&&") {
         complain(complaints, Code::CpNotOpened, "CP", "no `&&` after `CP=`");
     }
-    let has_end = text[value..].trim_end().len() >= 4 && text.trim_end().ends_with("&&");
+    let has_end =
+        text[value..].trim_ascii_end().len() >= 4 && text.trim_ascii_end().ends_with("&&");
     if !has_end {
         complain(
             complaints,
