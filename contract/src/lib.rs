@@ -5,6 +5,7 @@
 //! crate; it depends on neither.
 
 pub mod evidence; // the manifest of a sealed bundle
+pub mod gap; // readings that will never come, and why
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
 pub mod problems; // all that is wrong with a configuration, in one run
@@ -15,6 +16,7 @@ pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
 pub mod uscc; // unified social credit code
 
+pub use gap::{Gap, GapReason};
 pub use id::{AgentId, DeviceId, IdError, PointName, SiteId};
 pub use quality::{Absence, Doubt, Quality};
 pub use reading::{Reading, Value};

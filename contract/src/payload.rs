@@ -6,7 +6,7 @@
 //! (they are read as [`Scalar::Other`]).
 
 use crate::{
-    PointName, Quality, Timestamp,
+    Gap, PointName, Quality, Timestamp,
     receipt::{self, Receipt},
 };
 use srad_types::payload::{
@@ -20,6 +20,9 @@ pub const UNIT: &str = "engUnit";
 pub const FACTOR: &str = "factor";
 /// Name of the property that carries a reading's quality in data; absent means good.
 pub const QUALITY: &str = "Quality";
+/// Name of the property (UInt64, milliseconds) in a device birth with the longest time between two readings of the point,
+/// where one is promised.
+pub const EVERY: &str = "every";
 /// A payload above this is refused unread.
 pub const BYTES_MAX: usize = 1 << 20;
 /// A payload with more metrics than this is refused.
@@ -36,6 +39,17 @@ pub struct BirthPoint {
     pub unit: String,
     /// Factor code, where there is one.
     pub factor: Option<String>,
+    /// The longest time between two readings in milliseconds, where one is promised.
+    pub every_ms: Option<u64>,
+}
+
+/// What a data message carries beside its readings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// What the device sent, byte for byte.
+    pub raw: Option<&'a [u8]>,
+    /// Readings of the device that will never come.
+    pub gap: Option<&'a Gap>,
 }
 
 /// One reading in data.
@@ -153,13 +167,20 @@ pub fn device_birth<'a>(
             .factor
             .as_deref()
             .map(|f| (FACTOR, DataType::String, text(f)));
+        let every = point.every_ms.map(|ms| {
+            (
+                EVERY,
+                DataType::UInt64,
+                property_value::Value::LongValue(ms),
+            )
+        });
         let mut wire = Wire::new();
         wire.set_name(point.name.as_str().to_owned())
             .set_alias(point.alias)
             .set_timestamp(to_wire(at))
             .set_datatype(DataType::Double)
             .set_null();
-        wire.properties = Some(properties(std::iter::once(unit).chain(factor)));
+        wire.properties = Some(properties(std::iter::once(unit).chain(factor).chain(every)));
         wire
     });
     payload(at, Some(seq), metrics.collect())
@@ -177,6 +198,7 @@ pub fn data(
     sequence: u64,
     is_historical: bool,
     points: &[DataPoint],
+    beside: Beside<'_>,
 ) -> Vec<u8> {
     let mut number = Wire::new();
     number
@@ -203,6 +225,15 @@ pub fn data(
             wire.properties = Some(properties([(QUALITY, DataType::Int32, code)]));
         }
         metrics.push(wire);
+    }
+    if let Some(raw) = beside.raw {
+        let bytes = metric::Value::BytesValue(raw.to_vec());
+        metrics.push(named(receipt::RAW, DataType::Bytes, bytes));
+    }
+    if let Some(gap) = beside.gap {
+        let text = serde_json::to_string(gap).expect("a gap is always JSON");
+        let text = metric::Value::StringValue(text);
+        metrics.push(named(receipt::GAP, DataType::String, text));
     }
     payload(at, Some(seq), metrics)
 }
@@ -404,6 +435,7 @@ mod tests {
             alias: 7,
             unit: "mg/m3".into(),
             factor: Some("a21026".into()),
+            every_ms: Some(5_000),
         };
         let message = decode(&device_birth(AT, 1, [&point])).unwrap();
         assert_eq!((message.seq, message.at), (Some(1), Some(AT)));
@@ -428,7 +460,7 @@ mod tests {
             point(2, Some(99.0), Quality::Suspect(Doubt::OutOfRange)),
             point(3, None, Quality::Missing(Absence::NoAnswer)),
         ];
-        let message = decode(&data(AT, 255, 41, true, &points)).unwrap();
+        let message = decode(&data(AT, 255, 41, true, &points, Beside::default())).unwrap();
         assert_eq!(message.seq, Some(255));
         let [number, good, doubt, gone] = &message.metrics[..] else {
             panic!("{message:?}")

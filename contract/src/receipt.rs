@@ -13,6 +13,13 @@ pub const STREAM: &str = "OneDoor/Stream";
 /// Name of the UInt64 metric in NBIRTH with the oldest record number the agent still holds: everything before it
 /// has a receipt, be it from a gateway whose journal is gone. Optional.
 pub const FIRST: &str = "OneDoor/First";
+/// Name of the String metric in data that carries a [`crate::Gap`] of the device as JSON.
+pub const GAP: &str = "OneDoor/Gap";
+/// Name of the Bytes metric in data with what the device sent, byte for byte, for devices that send messages of their
+/// own (an HJ 212 frame, a JSON text).
+pub const RAW: &str = "OneDoor/Raw";
+/// Every metric of ours that is not a point begins with this.
+pub const PREFIX: &str = "OneDoor/";
 /// Name of the UInt64 metric in the receipt: every record up to and including this one is journaled.
 pub const THROUGH: &str = "OneDoor/Through";
 /// Name of the Boolean metric that asks an edge node for a new birth (Sparkplug B 3.0, 6.4.19).

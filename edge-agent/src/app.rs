@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     metrics::Metrics,
     publish::{session::Session, task::Publisher},
-    source::modbus::poll,
+    source::Sink,
     stop::Stop,
 };
 use anyhow::{Context, bail};
@@ -41,10 +41,11 @@ impl Running {
             .await
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
         let stream = buffer.stream().to_owned();
-        tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = config.devices.len(), "agent starts");
+        let devices = config.devices();
+        tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
         let publisher = Publisher {
             agent: config.agent.to_string(),
-            session: Session::new(config.site, config.agent, stream, &config.devices),
+            session: Session::new(config.site, config.agent, stream, &devices),
             gateway: config.gateway,
             buffer: buffer.clone(),
             metrics: metrics.clone(),
@@ -62,12 +63,12 @@ impl Running {
             publisher.run(stop).await;
             "publisher".to_owned()
         });
-        for device in config.devices {
-            let name = format!("poll of {}", device.id);
-            let (buffer, metrics) = (running.buffer.clone(), running.metrics.clone());
+        for source in config.sources {
+            let name = source.name();
+            let sink = Sink::new(running.buffer.clone(), running.metrics.clone());
             let stop = Stop::of(&running.stop_inputs);
             running.inputs.spawn(async move {
-                poll::run(device, buffer, metrics, stop).await;
+                source.run(sink, stop).await;
                 name
             });
         }

@@ -8,8 +8,8 @@
 //! counted, and when there is room again each device gets one record of absences at the time of its first lost
 //! poll, so that the gap can be seen. Not promised: that record after a crash while full.
 
-use crate::{config::BufferConfig, metrics::Metrics, record::Record};
-use contract::{Absence, DeviceId, Quality, Reading, Timestamp};
+use crate::{config::BufferConfig, metrics::Metrics, record::Record, source::PointInfo};
+use contract::{Absence, DeviceId, PointName, Quality, Reading, Timestamp};
 use journal::{AppendError, Follower, Journal, OpenError, Options, ReadError, Seq, Staged};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
@@ -21,6 +21,8 @@ const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
 /// Begins the note with the last time that a device with a clock of its own has shown.
 const SHOWN: &str = "shown/";
+/// Begins the note with what is known of a point that a device itself brought up.
+const POINT: &str = "point/";
 
 /// The buffer. Clones share it.
 #[derive(Clone)]
@@ -29,6 +31,7 @@ pub struct Buffer {
     stream: Arc<str>,
     metrics: Arc<Metrics>,
     lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+    described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
 }
 
 struct Lost {
@@ -74,11 +77,21 @@ impl Buffer {
             }
         };
         metrics.records_waiting.set(waiting(&journal));
+        let described = journal
+            .notes(POINT)?
+            .into_iter()
+            .filter_map(|(key, value)| {
+                let (device, _) = key.strip_prefix(POINT)?.split_once('/')?;
+                let info: PointInfo = serde_json::from_slice(&value).ok()?;
+                Some(((DeviceId::new(device).ok()?, info.name.clone()), info))
+            })
+            .collect();
         Ok(Buffer {
             journal,
             stream: stream.into(),
             metrics,
             lost: Arc::default(),
+            described: Arc::new(Mutex::new(described)),
         })
     }
 
@@ -108,6 +121,39 @@ impl Buffer {
         Some(Timestamp::from_millis(i64::from_le_bytes(
             value.try_into().ok()?,
         )))
+    }
+
+    /// Keeps what is known of points that a device itself brings up, so that their unit is known when their records
+    /// are sent, also after a restart. What is known already costs nothing.
+    pub async fn describe(
+        &self,
+        device: &DeviceId,
+        points: &[PointInfo],
+    ) -> Result<(), AppendError> {
+        for info in points {
+            let key = (device.clone(), info.name.clone());
+            if self.points().get(&key) == Some(info) {
+                continue;
+            }
+            let json = serde_json::to_vec(info).expect("a point is always JSON");
+            let note = format!("{POINT}{device}/{}", info.name);
+            self.journal.set_note(&note, json).await?;
+            self.points().insert(key, info.clone());
+        }
+        Ok(())
+    }
+
+    /// What is known of a point; only its name if nothing is.
+    pub fn described(&self, device: &DeviceId, point: &PointName) -> PointInfo {
+        let key = (device.clone(), point.clone());
+        let found = self.points().get(&key).cloned();
+        found.unwrap_or_else(|| PointInfo::unknown(point.clone()))
+    }
+
+    fn points(&self) -> std::sync::MutexGuard<'_, HashMap<(DeviceId, PointName), PointInfo>> {
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
@@ -203,11 +249,8 @@ fn gap(record: &Record, lost: &Lost) -> Record {
         let quality = Quality::Missing(Absence::Unspecified);
         Reading::new(reading.point.clone(), lost.since, None, quality)
     };
-    Record {
-        device: record.device.clone(),
-        at: lost.since,
-        readings: record.readings.iter().map(absent).collect(),
-    }
+    let readings = record.readings.iter().map(absent).collect();
+    Record::of(record.device.clone(), lost.since, readings)
 }
 
 fn waiting(journal: &Journal) -> u64 {

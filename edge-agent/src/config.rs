@@ -1,20 +1,16 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
-    profile::{self, Point},
     section::Section,
+    source::{Described, Source, modbus},
 };
-use contract::{AgentId, DeviceId, SiteId, problems::Problems};
+use contract::{AgentId, SiteId, problems::Problems};
 use std::{
     collections::HashSet,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// A device that is asked more often than this may take longer to answer than it has until its next poll; polls
-/// that come meanwhile are skipped and counted.
-const TIMEOUT_OF_FAST_POLLS: Duration = Duration::from_secs(1);
 
 /// What the agent was told to do.
 #[derive(Debug)]
@@ -27,8 +23,15 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// Where readings go.
     pub gateway: GatewayConfig,
-    /// Whom it asks.
-    pub devices: Vec<Device>,
+    /// Where readings come from.
+    pub sources: Vec<Source>,
+}
+
+impl Config {
+    /// The devices of all sources, in the order of the file.
+    pub fn devices(&self) -> Vec<Described> {
+        self.sources.iter().flat_map(Source::devices).collect()
+    }
 }
 
 /// The buffer's file and bound.
@@ -81,25 +84,6 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// One instrument.
-#[derive(Debug, Clone)]
-pub struct Device {
-    /// Its name.
-    pub id: DeviceId,
-    /// `host:port`.
-    pub address: String,
-    /// Modbus unit id.
-    pub unit_id: u8,
-    /// Time between polls.
-    pub every: Duration,
-    /// How long it may take to answer.
-    pub timeout: Duration,
-    /// What to ask for.
-    pub points: Vec<Point>,
-    /// Where the instrument keeps its own time, if it does.
-    pub clock: Option<Point>,
-}
-
 /// Reads the file and the profiles beside it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let mut problems = Problems::new();
@@ -122,20 +106,21 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let mut devices = Vec::new();
+    let mut sources = Vec::new();
     let mut ids = HashSet::new();
     for part in top.sections("device", problems) {
         let place = part.place("id");
-        if let Some(device) = device(part, folder, problems) {
-            if !ids.insert(device.id.clone()) {
-                problems.add(
-                    place,
-                    format!("device {} is there twice", device.id),
-                    "give each device its own id",
-                );
-            }
-            devices.push(device);
+        let Some(device) = modbus::config::read(part, folder, problems) else {
+            continue;
+        };
+        if !ids.insert(device.id.clone()) {
+            problems.add(
+                place,
+                format!("device {} is there twice", device.id),
+                "give each device its own id",
+            );
         }
+        sources.push(Source::Modbus(device));
     }
     top.finish(problems);
     Some(Config {
@@ -143,7 +128,7 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
         agent: agent?,
         buffer: buffer?,
         gateway: gateway?,
-        devices,
+        sources,
     })
 }
 
@@ -223,63 +208,8 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
     })
 }
 
-fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Device> {
-    let id = part.parsed("id", "\"cold-room\"", problems);
-    let profile: Option<PathBuf> =
-        part.parsed("profile", "\"devices/cold-room-logger.toml\"", problems);
-    let address: Option<String> = part.parsed("address", "\"192.168.1.20:502\"", problems);
-    if let Some(address) = &address
-        && !is_address(address)
-    {
-        let fix = "write host:port, for example \"192.168.1.20:502\"";
-        problems.add(
-            part.place("address"),
-            format!("{address:?} is not an address"),
-            fix,
-        );
-    }
-    let unit_id = part.integer_or("unit_id", 1, 0, 255, problems);
-    let limits = (Duration::from_millis(2), Duration::from_secs(86_400));
-    let every = part.duration("every", None, limits, problems);
-    let timeout = part.duration("timeout", Some(Duration::from_secs(1)), limits, problems);
-    if let (Some(every), Some(timeout)) = (every, timeout)
-        && timeout >= every
-        && timeout > TIMEOUT_OF_FAST_POLLS
-    {
-        let what = format!(
-            "{timeout:?} is not shorter than every = {every:?}, nor within {TIMEOUT_OF_FAST_POLLS:?}"
-        );
-        problems.add(
-            part.place("timeout"),
-            what,
-            "a silent device must be noticed before its next poll: shorten it",
-        );
-    }
-    part.finish(problems);
-    let profile = folder.join(profile?);
-    let fix = "name a file of config/devices, relative to this file";
-    let text = read_text(&profile, fix, problems)?;
-    let profile::Profile { points, clock } =
-        profile::read(&profile.display().to_string(), &text, problems);
-    let unit_id = u8::try_from(unit_id).ok()?;
-    Some(Device {
-        id: id?,
-        address: address?,
-        unit_id,
-        every: every?,
-        timeout: timeout?,
-        points,
-        clock,
-    })
-}
-
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
-}
-
-fn read_text(path: &Path, fix: &str, problems: &mut Problems) -> Option<String> {
+/// The text of a file that the configuration names.
+pub(crate) fn read_text(path: &Path, fix: &str, problems: &mut Problems) -> Option<String> {
     std::fs::read_to_string(path)
         .map_err(|error| problems.add(path.display(), format!("it cannot be read ({error})"), fix))
         .ok()

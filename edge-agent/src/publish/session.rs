@@ -4,10 +4,13 @@
 //! names an alias that was not born in this session; a record whose point is no longer configured is preceded by
 //! a new birth of its device that has it again.
 
-use crate::{config::Device, record::Record};
+use crate::{
+    record::Record,
+    source::{Described, PointInfo},
+};
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
-    payload::{self, BirthPoint, Command, DataPoint},
+    payload::{self, Beside, BirthPoint, Command, DataPoint},
     topic::{Kind, Topic},
 };
 use std::collections::HashMap;
@@ -36,7 +39,7 @@ pub struct Session {
 
 impl Session {
     /// A session of the configured devices. Aliases are given in the order of the configuration, from 1.
-    pub fn new(site: SiteId, agent: AgentId, stream: String, devices: &[Device]) -> Session {
+    pub fn new(site: SiteId, agent: AgentId, stream: String, devices: &[Described]) -> Session {
         let mut session = Session {
             site,
             agent,
@@ -50,24 +53,27 @@ impl Session {
         for device in devices {
             session.devices.push((device.id.clone(), Vec::new()));
             for point in &device.points {
-                session.learn(&device.id, &point.name, &point.unit, point.factor.clone());
+                session.learn(&device.id, point);
             }
         }
         session
     }
 
-    fn learn(&mut self, device: &DeviceId, name: &PointName, unit: &str, factor: Option<String>) {
+    fn learn(&mut self, device: &DeviceId, info: &PointInfo) {
         self.alias_last += 1;
         let alias = self.alias_last;
         self.aliases
             .entry(device.clone())
             .or_default()
-            .insert(name.clone(), alias);
+            .insert(info.name.clone(), alias);
         let point = BirthPoint {
-            name: name.clone(),
+            name: info.name.clone(),
             alias,
-            unit: unit.to_owned(),
-            factor,
+            unit: info.unit.clone(),
+            factor: info.factor.clone(),
+            every_ms: info
+                .every
+                .and_then(|every| every.as_millis().try_into().ok()),
         };
         match self.devices.iter_mut().find(|(id, _)| id == device) {
             Some((_, points)) => points.push(point),
@@ -117,22 +123,22 @@ impl Session {
         }
     }
 
-    /// The messages of one record: its data, after a new birth of its device if that is needed.
+    /// The messages of one record: its data, after a new birth of its device if that is needed. `described` says what
+    /// is known of a point that is not configured.
     pub fn data(
         &mut self,
         now: Timestamp,
         sequence: u64,
         record: &Record,
         is_historical: bool,
+        described: impl Fn(&DeviceId, &PointName) -> PointInfo,
     ) -> Vec<Outgoing> {
         let mut messages = Vec::with_capacity(1);
         let mut is_changed = false;
         let mut points = Vec::with_capacity(record.readings.len());
         for reading in &record.readings {
             if self.alias(&record.device, &reading.point).is_none() {
-                // The unit of a point that is no longer configured is not known any more; the gateway has it
-                // from earlier births.
-                self.learn(&record.device, &reading.point, "", None);
+                self.learn(&record.device, &described(&record.device, &reading.point));
                 is_changed = true;
             }
             let Some(alias) = self.alias(&record.device, &reading.point) else {
@@ -151,9 +157,13 @@ impl Session {
             messages.push(self.device_birth(index, now));
         }
         let seq = self.next_seq();
+        let beside = Beside {
+            raw: (!record.raw.is_empty()).then_some(&record.raw[..]),
+            gap: record.gap.as_ref(),
+        };
         messages.push(Outgoing {
             topic: self.topic(Kind::DeviceData, Some(&record.device)),
-            payload: payload::data(now, seq, sequence, is_historical, &points),
+            payload: payload::data(now, seq, sequence, is_historical, &points, beside),
         });
         messages
     }
@@ -163,12 +173,10 @@ impl Session {
         let Some((device, _)) = self.devices.first() else {
             return Vec::new();
         };
-        let record = Record {
-            device: device.clone(),
-            at: now,
-            readings: Vec::new(),
-        };
-        self.data(now, sequence, &record, true)
+        let record = Record::of(device.clone(), now, Vec::new());
+        self.data(now, sequence, &record, true, |_, point| {
+            PointInfo::unknown(point.clone())
+        })
     }
 
     fn alias(&self, device: &DeviceId, point: &PointName) -> Option<u64> {

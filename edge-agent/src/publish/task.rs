@@ -13,7 +13,7 @@ use crate::{
     record::Record,
     stop::Stop,
 };
-use contract::Timestamp;
+use contract::{DeviceId, PointName, Timestamp};
 use journal::{Block, Follower, ReadError};
 use ring::rand::{SecureRandom, SystemRandom};
 use rumqttc::{
@@ -304,7 +304,12 @@ impl Publisher {
         let is_historical = sequence < flight.live_from;
         let now = Timestamp::now();
         let messages = match &record {
-            Some(record) => self.session.data(now, sequence, record, is_historical),
+            Some(record) => {
+                let described =
+                    |device: &DeviceId, point: &PointName| self.buffer.described(device, point);
+                self.session
+                    .data(now, sequence, record, is_historical, described)
+            }
             None => {
                 self.metrics.records_damaged.add(1);
                 self.session.number(now, sequence)

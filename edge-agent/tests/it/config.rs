@@ -7,7 +7,7 @@ use std::path::Path;
 fn the_example_and_every_device_profile_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
     let config = config::load(&folder.join("edge-agent.toml")).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(config.devices.len(), 2);
+    assert_eq!(config.devices().len(), 2);
     let mut seen = 0;
     for entry in std::fs::read_dir(folder.join("devices")).unwrap() {
         let path = entry.unwrap().path();

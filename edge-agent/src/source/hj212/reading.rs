@@ -32,6 +32,8 @@ pub struct Measured {
     pub reading: Reading,
     /// Its unit; empty if unknown or none.
     pub unit: &'static str,
+    /// Its factor code, if it is in the tables.
+    pub factor: Option<&'static str>,
     /// The period, if it is of one.
     pub period: Option<Period>,
 }
@@ -175,6 +177,7 @@ impl Whole {
                 Ok(point) => said.measured.push(Measured {
                     reading: Reading::new(point, at, value, quality),
                     unit: unit(factor, *suffix),
+                    factor: factor.map(|factor| factor.code),
                     period: self.period,
                 }),
                 Err(error) => complain(complaints, Code::PointName, sent(), error.to_string()),

@@ -4,10 +4,10 @@
 //! taken for the answer to a later question. A poll is bounded: the first time-out ends it.
 
 use super::{
+    Device,
     plan::Read,
     register::{self, Function},
 };
-use crate::config::Device;
 use contract::Absence;
 use std::time::Duration;
 use tokio::{net::TcpStream, time::timeout};

@@ -5,25 +5,24 @@
 //! ones late or skipped, and skipped ones are counted.
 
 use super::{
+    Device,
     bus::{Answer, Bus},
     plan::plan,
 };
-use crate::{
-    buffer::Buffer, calibrate, config::Device, metrics::Metrics, record::Record, stop::Stop,
-};
+use crate::{calibrate, record::Record, source::Sink, stop::Stop};
 use contract::{Absence, Timestamp};
-use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Milliseconds of the year 9999; whatever is beyond is not a time.
 const MILLIS_MAX: f64 = 253_402_300_800_000.0;
 
 /// Asks one device until told to stop.
-pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop: Stop) {
+pub async fn run(device: Device, sink: Sink, mut stop: Stop) {
+    let metrics = sink.metrics.clone();
     let mut asked = device.clone();
     asked.points.extend(device.clock.clone());
     let reads = plan(&asked.points);
-    let mut shown = device.clock.as_ref().and_then(|_| buffer.shown(&device.id));
+    let mut shown = device.clock.as_ref().and_then(|_| sink.shown(&device.id));
     let mut bus = Bus::default();
     let mut ticks = interval(device.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -67,12 +66,8 @@ pub async fn run(device: Device, buffer: Buffer, metrics: Arc<Metrics>, mut stop
         let readings = readings
             .map(|(point, answer)| calibrate::reading(point, answer, at))
             .collect();
-        let record = Record {
-            device: device.id.clone(),
-            at,
-            readings,
-        };
-        buffer.append(&record, own.is_some()).await;
+        let record = Record::of(device.id.clone(), at, readings);
+        sink.store(&record, own.is_some()).await;
     }
 }
 

@@ -75,6 +75,7 @@ impl Agent {
             name: PointName::new("t").unwrap(),
             alias: 1,
             unit: "℃".into(),
+            every_ms: None,
             factor: None,
         };
         self.seq = 1;
@@ -93,7 +94,14 @@ impl Agent {
             value: Some(number as f64),
             quality: Quality::Good,
         };
-        let data = payload::data(TIME, self.seq, number, false, &[point]);
+        let data = payload::data(
+            TIME,
+            self.seq,
+            number,
+            false,
+            &[point],
+            payload::Beside::default(),
+        );
         self.send("spBv1.0/s1/DDATA/a1/d1", data).await;
     }
 
