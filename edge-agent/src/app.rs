@@ -7,7 +7,7 @@ use crate::{
     buffer::Buffer,
     config::Config,
     metrics::Metrics,
-    publish::{session::Session, task::Publisher},
+    publish::{fence::Fence, session::Session, task::Publisher},
     source::Sink,
     stop::Stop,
 };
@@ -40,13 +40,14 @@ impl Running {
         let buffer = Buffer::open(&config.buffer, metrics.clone())
             .await
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
-        let stream = buffer.stream().to_owned();
+        let stream = buffer.stream();
         let devices = config.devices();
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
         let publisher = Publisher {
             agent: config.agent.to_string(),
             session: Session::new(config.site, config.agent, stream, &devices),
             gateway: config.gateway,
+            fence: Fence::new(buffer.fence()),
             buffer: buffer.clone(),
             metrics: metrics.clone(),
         };

@@ -19,6 +19,8 @@ use std::{
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
+/// Cursor: one more than the last record that may have been sent, from an opening until the gateway was heard.
+const FENCE: &str = "fence";
 /// Begins the note with the last time that a device with a clock of its own has shown.
 const SHOWN: &str = "shown/";
 /// Begins the note with what is known of a point that a device itself brought up.
@@ -28,7 +30,8 @@ const POINT: &str = "point/";
 #[derive(Clone)]
 pub struct Buffer {
     journal: Journal,
-    stream: Arc<str>,
+    stream: Arc<Mutex<String>>,
+    fence: u64,
     metrics: Arc<Metrics>,
     lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
     described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
@@ -77,6 +80,7 @@ impl Buffer {
             }
         };
         metrics.records_waiting.set(waiting(&journal));
+        let fence = fence(&journal).await?;
         let described = journal
             .notes(POINT)?
             .into_iter()
@@ -88,7 +92,8 @@ impl Buffer {
             .collect();
         Ok(Buffer {
             journal,
-            stream: stream.into(),
+            stream: Arc::new(Mutex::new(stream)),
+            fence,
             metrics,
             lost: Arc::default(),
             described: Arc::new(Mutex::new(described)),
@@ -96,8 +101,32 @@ impl Buffer {
     }
 
     /// The name of the stream.
-    pub fn stream(&self) -> &str {
-        &self.stream
+    pub fn stream(&self) -> String {
+        self.stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Gives the stream a new name, in one step on disk: whatever still waits, and all that comes, is numbered in it.
+    pub async fn begin_stream(&self) -> Result<String, BufferError> {
+        let name = random_name()?;
+        self.journal
+            .set_note(STREAM, name.clone().into_bytes())
+            .await?;
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
+        Ok(name)
+    }
+
+    /// The last record that may have been sent before this file was opened (see `publish::fence`).
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Keeps the fence over a restart; `None` once the gateway has said that the next numbers are ours.
+    pub async fn keep_fence(&self, at: Option<u64>) -> Result<(), AppendError> {
+        let at = at.map_or(0, |at| at + 1);
+        self.journal.set_cursor(FENCE, Seq(at)).await
     }
 
     /// The number of the newest record, 0 if there never was one.
@@ -242,6 +271,20 @@ impl Buffer {
     pub async fn close(self) {
         self.journal.close().await;
     }
+}
+
+/// Records that were stored after an earlier opening and before the gateway was heard were never sent: then the fence
+/// of that opening stands.
+async fn fence(journal: &Journal) -> Result<u64, BufferError> {
+    let kept = journal.cursor(FENCE)?.0;
+    if kept > 0 {
+        return Ok(kept - 1);
+    }
+    let head = journal.head().0;
+    if let Err(error) = journal.set_cursor(FENCE, head.next()).await {
+        tracing::error!(%error, "the fence of the stream cannot be kept; a restart before the gateway is heard may pass it");
+    }
+    Ok(head.0)
 }
 
 fn gap(record: &Record, lost: &Lost) -> Record {

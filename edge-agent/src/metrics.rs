@@ -50,6 +50,8 @@ pub struct Metrics {
     pub connections: Count,
     /// Births asked for by the gateway.
     pub rebirths: Count,
+    /// Streams left for a new one, since the gateway had records of other content under their numbers.
+    pub streams_left: Count,
 }
 
 impl Metrics {
@@ -68,6 +70,7 @@ impl Metrics {
             records_resent = self.records_resent.get(),
             connections = self.connections.get(),
             rebirths = self.rebirths.get(),
+            streams_left = self.streams_left.get(),
             "metrics"
         );
     }
