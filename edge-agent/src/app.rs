@@ -85,6 +85,7 @@ impl Running {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.metrics.log(),
+                () = self.buffer.damaged() => bail!("the buffer file is damaged; the next start sets it aside and goes on"),
                 Some(ended) = self.inputs.join_next() => bail!("a task ended unasked: {ended:?}"),
                 Some(ended) = self.publisher.join_next() => bail!("a task ended unasked: {ended:?}"),
             }

@@ -8,14 +8,21 @@
 //! counted, and when there is room again each device gets one record of absences at the time of its first lost
 //! poll, so that the gap can be seen. Not promised: that record after a crash while full.
 
-use crate::{config::BufferConfig, metrics::Metrics, record::Record, source::PointInfo};
+use crate::{
+    config::BufferConfig,
+    metrics::Metrics,
+    record::Record,
+    salvage::{self, SalvageError},
+    source::PointInfo,
+};
 use contract::{Absence, DeviceId, PointName, Quality, Reading, Timestamp};
-use journal::{AppendError, Follower, Journal, OpenError, Options, ReadError, Seq, Staged};
+use journal::{AppendError, Follower, Journal, Options, ReadError, Seq, Staged};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::Notify;
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
@@ -34,6 +41,7 @@ pub struct Buffer {
     fence: u64,
     metrics: Arc<Metrics>,
     lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+    damage: Arc<Notify>,
     described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
 }
 
@@ -46,8 +54,8 @@ struct Lost {
 #[derive(Debug, thiserror::Error)]
 pub enum BufferError {
     /// The file.
-    #[error("cannot open the buffer")]
-    Open(#[from] OpenError),
+    #[error(transparent)]
+    Open(#[from] SalvageError),
     /// Its stream name could not be read.
     #[error("cannot read the buffer's stream")]
     Read(#[from] ReadError),
@@ -64,9 +72,14 @@ impl Buffer {
     pub async fn open(config: &BufferConfig, metrics: Arc<Metrics>) -> Result<Buffer, BufferError> {
         let options = Options {
             bytes_max: Some(config.bytes_max),
+            is_checked: true,
             ..Options::small()
         };
-        let journal = Journal::open(&config.path, options)?;
+        let opened = salvage::open(&config.path, options)?;
+        metrics
+            .buffers_damaged
+            .add(u64::from(opened.salvaged.is_some()));
+        let journal = opened.journal;
         let found = journal
             .notes(STREAM)?
             .into_iter()
@@ -96,6 +109,7 @@ impl Buffer {
             fence,
             metrics,
             lost: Arc::default(),
+            damage: Arc::default(),
             described: Arc::new(Mutex::new(described)),
         })
     }
@@ -230,6 +244,7 @@ impl Buffer {
             AppendError::Store(_) | AppendError::Closed => &self.metrics.records_lost_disk,
         };
         counter.add(1);
+        self.look(error);
         let mut lost = self.lost();
         if lost.is_empty() && before.is_none() {
             tracing::error!(%error, "the buffer does not store: readings are lost from now on");
@@ -255,9 +270,22 @@ impl Buffer {
 
     /// Lets go of every record up to `through`: the gateway has them.
     pub async fn release(&self, through: u64) -> Result<(), AppendError> {
-        self.journal.trim(Seq(through)).await?;
+        let trimmed = self.journal.trim(Seq(through)).await;
+        trimmed.inspect_err(|error| self.look(error))?;
         self.metrics.records_waiting.set(waiting(&self.journal));
         Ok(())
+    }
+
+    fn look(&self, error: &AppendError) {
+        if error.is_damage() {
+            self.damage.notify_one();
+        }
+    }
+
+    /// Returns once a page of the file turned out to be damaged: nothing is stored any more, or nothing let go of. The next
+    /// opening makes a new file of what can be read.
+    pub async fn damaged(&self) {
+        self.damage.notified().await;
     }
 
     /// The number that ties this connection's death to its birth, 0 to 255, another one each time.

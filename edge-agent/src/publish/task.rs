@@ -35,10 +35,14 @@ pub const WINDOW: u64 = 2_000;
 const REQUESTS: usize = 32;
 const PACKET_MAX: usize = 1 << 20;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The gateway has not answered the births for so long: they go out again, each time after twice the time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often the receipt is looked at and the buffer trimmed.
 const TICK: Duration = Duration::from_millis(500);
-/// For the last records, the death and the good-bye when stopping.
+/// For the last records, their receipts, the death and the good-bye when stopping.
 const FAREWELL: Duration = Duration::from_millis(1_500);
+/// Of this, for the receipts.
+const LAST_RECEIPTS: Duration = Duration::from_millis(700);
 
 /// What publishes.
 pub struct Publisher {
@@ -188,6 +192,7 @@ impl Publisher {
             live_from: self.buffer.head() + 1,
             rebirths: link.borrow().rebirths,
             progress_at: Instant::now(),
+            asked: 0,
             asked_at: Instant::now(),
         };
         let mut ticks = interval(TICK);
@@ -207,7 +212,7 @@ impl Publisher {
                 }
             }
         }
-        let farewell = self.farewell(&client, &mut flight);
+        let farewell = self.farewell(&client, &mut flight, &mut link);
         // Out of time: what was not sent is in the buffer.
         let _ = timeout(FAREWELL, farewell).await;
         Ok(())
@@ -279,9 +284,11 @@ impl Publisher {
         if self.fence.is_left(self.buffer.first()) {
             return Err(self.leave_stream().await);
         }
-        if self.fence.is_asking() && flight.asked_at.elapsed() >= self.gateway.receipt_timeout {
+        let patience = (ASK_AGAIN * (1 << flight.asked.min(10))).min(self.gateway.receipt_timeout);
+        if self.fence.is_asking() && flight.asked_at.elapsed() >= patience {
             // Behind an external broker the births are lost while the gateway is away.
             self.born(client).await?;
+            flight.asked += 1;
             flight.asked_at = Instant::now();
         }
         if flight.sent <= flight.received {
@@ -392,10 +399,26 @@ impl Publisher {
         Ok(())
     }
 
-    async fn farewell(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
+    async fn farewell(
+        &mut self,
+        client: &AsyncClient,
+        flight: &mut Flight,
+        link: &mut watch::Receiver<Link>,
+    ) -> Result<(), Lost> {
         while flight.sent < self.buffer.head() && self.may_send(flight) {
             let block = flight.follower.next().await;
             self.take(client, flight, block).await?;
+        }
+        let receipts = async {
+            while flight.received < flight.sent {
+                link.changed().await.map_err(|_| Lost::Closed)?;
+                let seen = *link.borrow_and_update();
+                self.listen(client, flight, seen).await?;
+            }
+            Ok::<(), Lost>(())
+        };
+        if let Ok(heard) = timeout(LAST_RECEIPTS, receipts).await {
+            heard?;
         }
         self.trim(flight).await;
         publish(client, self.session.death(Timestamp::now())).await?;
@@ -417,7 +440,8 @@ struct Flight {
     live_from: u64,
     rebirths: u64,
     progress_at: Instant,
-    /// When the births went out last that the gateway has not answered.
+    /// How often, and when last, births went out again that the gateway had not answered.
+    asked: u32,
     asked_at: Instant,
 }
 

@@ -1,5 +1,6 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
+mod buffer; // the buffer against a model, killed, full, cut and altered
 mod config; // every problem in one run
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
