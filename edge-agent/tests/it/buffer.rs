@@ -353,7 +353,7 @@ async fn altered(seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     let (buffer, _) = open(folder.path()).await;
     let mut model = Model::default();
-    let count = 50 + random.below(400);
+    let count = 50 + random.below(200);
     for n in 1..=count {
         buffer.append(&poll(n), n.is_multiple_of(3)).await;
         model.keep(poll(n));
@@ -423,7 +423,7 @@ async fn altered(seed: u64) {
 
 #[tokio::test]
 async fn an_altered_file_is_set_aside_its_readable_records_go_on_and_none_is_wrong() {
-    for seed in 1..=60 {
+    for seed in 1..=30 {
         altered(seed).await;
     }
 }
