@@ -25,6 +25,9 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Asks a bus what is on it; for setting up. Never writes to an instrument.
+    #[command(subcommand)]
+    Probe(Probe),
     /// Reports every problem of the configuration, or prints what it means.
     CheckConfig {
         /// The configuration file.
@@ -33,11 +36,24 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Probe {
+    /// Modbus units and registers that answer, what they may mean, and which profiles fit.
+    Modbus(edge_agent::probe::Arguments),
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
             println!("{:#?}", load(&config));
             Ok(())
+        }
+        Command::Probe(Probe::Modbus(arguments)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start the runtime")?;
+            runtime.block_on(edge_agent::probe::run(&arguments))
         }
         Command::Run { config } => run(load(&config)),
     }

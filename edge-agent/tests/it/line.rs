@@ -45,7 +45,10 @@ impl State {
         if self.dead.contains(&unit) {
             return None;
         }
-        if let Some(code) = registers.clone().find_map(|r| self.refused.get(&r)) {
+        let refused = registers.clone().find_map(|r| self.refused.get(&r));
+        // There are no coils and no discrete inputs.
+        let no_bits = (frame[1] <= 2).then_some(&1);
+        if let Some(code) = no_bits.or(refused) {
             answer[1] |= 0x80;
             answer.push(*code);
         } else {
