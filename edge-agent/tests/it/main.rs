@@ -1,6 +1,7 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
 mod config; // every problem in one run
+mod hj212; // data loggers of the environment
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
 mod line; // a serial line behind a TCP box
