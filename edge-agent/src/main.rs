@@ -1,4 +1,4 @@
-//! `edge-agent run --config FILE`, `edge-agent check-config --config FILE` and `edge-agent decode hj212`.
+//! `edge-agent run`, `check-config`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
