@@ -6,6 +6,7 @@ pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
 pub mod config; // one file, all problems in one run
 pub mod metrics; // every counter, declared in one place
+pub mod probe; // what a bus answers, for whoever sets the agent up
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes
