@@ -114,6 +114,11 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
         .set_alias(receipt::SEQUENCE_ALIAS)
         .set_datatype(DataType::UInt64)
         .set_null();
+    let mut status = Wire::new();
+    status
+        .set_name(receipt::STATUS.to_owned())
+        .set_datatype(DataType::String)
+        .set_null();
     let mut metrics = vec![
         named(
             receipt::BDSEQ,
@@ -136,6 +141,7 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
             metric::Value::LongValue(first),
         ),
         sequence,
+        status,
     ];
     for wire in &mut metrics {
         wire.set_timestamp(to_wire(at));
@@ -238,14 +244,26 @@ pub fn data(
     payload(at, Some(seq), metrics)
 }
 
+/// NDATA with an agent's word of how it does, as JSON.
+pub fn node_status(at: Timestamp, seq: u8, json: String) -> Vec<u8> {
+    let value = metric::Value::StringValue(json);
+    let mut wire = named(receipt::STATUS, DataType::String, value);
+    wire.set_timestamp(to_wire(at));
+    payload(at, Some(seq), vec![wire])
+}
+
 /// The NCMD that says "journaled through N".
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
     let through = metric::Value::LongValue(receipt.through);
-    let metrics = vec![
+    let mut metrics = vec![
         named(receipt::STREAM, DataType::String, stream),
         named(receipt::THROUGH, DataType::UInt64, through),
     ];
+    if !receipt.also.is_empty() {
+        let also = metric::Value::StringValue(receipt::also_to_text(&receipt.also));
+        metrics.push(named(receipt::ALSO, DataType::String, also));
+    }
     payload(at, None, metrics)
 }
 
@@ -272,17 +290,22 @@ pub enum Command {
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
-    let (mut stream, mut through) = (None, None);
+    let (mut stream, mut through, mut also) = (None, None, Vec::new());
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
+            (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
             _ => {}
         }
     }
     if let (Some(stream), Some(through)) = (stream, through) {
-        commands.push(Command::Receipt(Receipt { stream, through }));
+        commands.push(Command::Receipt(Receipt {
+            stream,
+            through,
+            also,
+        }));
     }
     Ok(commands)
 }
@@ -480,7 +503,8 @@ mod tests {
     fn commands_are_read_back_and_strangers_left_out() {
         let receipt = Receipt {
             stream: "s".into(),
-            through: u64::MAX,
+            through: u64::MAX - 9,
+            also: vec![(u64::MAX - 7, u64::MAX)],
         };
         let read = commands(&receipt_command(AT, &receipt)).unwrap();
         assert_eq!(read, [Command::Receipt(receipt)]);

@@ -286,7 +286,12 @@ pub fn rebirth_request(now: Timestamp) -> Vec<u8> {
 }
 
 /// Payload of a receipt.
-pub fn receipt_command(now: Timestamp, stream: &str, through: u64) -> Vec<u8> {
+pub fn receipt_command(
+    now: Timestamp,
+    stream: &str,
+    through: u64,
+    beyond: &[(u64, u64)],
+) -> Vec<u8> {
     let mut name = Vec::new();
     put_bytes(&mut name, 1, receipt::STREAM.as_bytes());
     put_number(&mut name, 4, 12);
@@ -295,7 +300,14 @@ pub fn receipt_command(now: Timestamp, stream: &str, through: u64) -> Vec<u8> {
     put_bytes(&mut number, 1, receipt::THROUGH.as_bytes());
     put_number(&mut number, 4, 8);
     put_number(&mut number, 11, through);
-    command(now, &[name, number])
+    if beyond.is_empty() {
+        return command(now, &[name, number]);
+    }
+    let mut also = Vec::new();
+    put_bytes(&mut also, 1, receipt::ALSO.as_bytes());
+    put_number(&mut also, 4, 12);
+    put_bytes(&mut also, 15, receipt::also_to_text(beyond).as_bytes());
+    command(now, &[name, number, also])
 }
 
 fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
@@ -335,7 +347,9 @@ mod tests {
     fn a_receipt_is_read_back_by_another_implementation() {
         use srad_types::payload::Message;
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let payload = Payload::decode(&receipt_command(now, "流-1", 300)[..]).unwrap();
+        let payload =
+            Payload::decode(&receipt_command(now, "流-1", 300, &[(302, 305), (310, 310)])[..])
+                .unwrap();
         assert_eq!(payload.timestamp, Some(1_795_000_000_000));
         assert_eq!(
             payload.metrics[0].value,
@@ -345,6 +359,12 @@ mod tests {
             payload.metrics[1].value,
             Some(metric::Value::LongValue(300))
         );
+        assert_eq!(
+            payload.metrics[2].value,
+            Some(metric::Value::StringValue("302-305,310-310".into()))
+        );
+        let short = Payload::decode(&receipt_command(now, "s", 300, &[])[..]).unwrap();
+        assert_eq!(short.metrics.len(), 2);
         let payload = Payload::decode(&rebirth_request(now)[..]).unwrap();
         assert_eq!(
             payload.metrics[0].value,

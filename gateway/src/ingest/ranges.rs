@@ -61,6 +61,14 @@ impl Ranges {
         }
     }
 
+    /// The ranges behind the unbroken run from 1.
+    pub fn beyond(&self) -> &[(u64, u64)] {
+        match self.0.first() {
+            Some(&(1, _)) => &self.0[1..],
+            _ => &self.0,
+        }
+    }
+
     /// As text for the journal's notes: `1-300,302-310`.
     pub fn to_text(&self) -> String {
         let parts: Vec<String> = self

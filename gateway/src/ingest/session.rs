@@ -7,7 +7,7 @@
 
 use super::decode::{self, Head, Malformed, Metric, Value};
 use super::dictionary::{Point, PointKey};
-use super::metric::{edge_time, sample, text_property, unknown_metric, whole};
+use super::metric::{Came, edge_time, sample, text_property, unknown_metric, whole};
 use super::ranges::Ranges;
 use super::record::{DataHead, Sample};
 use super::refused::Reason;
@@ -313,7 +313,10 @@ impl Node {
                     key,
                     metric.datatype,
                     at_ms as i64,
-                    now,
+                    Came {
+                        now,
+                        is_numbered: false,
+                    },
                     samples,
                     faults,
                 );
@@ -419,7 +422,9 @@ impl Node {
                     is_historical |= metric.is_historical;
                     match metric.timestamp.or(head.timestamp) {
                         Some(at_ms) => {
-                            sample(&metric, key, datatype, at_ms as i64, now, samples, faults)
+                            let is_numbered = sequence > 0;
+                            let came = Came { now, is_numbered };
+                            sample(&metric, key, datatype, at_ms as i64, came, samples, faults)
                         }
                         None => faults.push((
                             Reason::NoTime,
@@ -517,10 +522,11 @@ impl Node {
         }
     }
 
-    /// Name of a stream and the record through which it is on disk without a gap.
-    pub fn receipt(&self, stream: usize) -> Option<(&str, u64)> {
+    /// Name of a stream, the record through which it is on disk without a gap, and the ranges beyond that are on disk.
+    pub fn receipt(&self, stream: usize) -> Option<(&str, u64, &[(u64, u64)])> {
         let stream = self.streams.get(stream)?;
-        Some((&stream.name, stream.committed.through()))
+        let committed = &stream.committed;
+        Some((&stream.name, committed.through(), committed.beyond()))
     }
 }
 
