@@ -256,9 +256,11 @@ pub fn node_status(at: Timestamp, seq: u8, json: String) -> Vec<u8> {
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
     let through = metric::Value::LongValue(receipt.through);
+    let highest = metric::Value::LongValue(receipt.highest);
     let mut metrics = vec![
         named(receipt::STREAM, DataType::String, stream),
         named(receipt::THROUGH, DataType::UInt64, through),
+        named(receipt::HIGHEST, DataType::UInt64, highest),
     ];
     if !receipt.also.is_empty() {
         let also = metric::Value::StringValue(receipt::also_to_text(&receipt.also));
@@ -290,13 +292,14 @@ pub enum Command {
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
-    let (mut stream, mut through, mut also) = (None, None, Vec::new());
+    let (mut stream, mut through, mut highest, mut also) = (None, None, None, Vec::new());
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
             (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
+            (Some(receipt::HIGHEST), Scalar::Unsigned(n)) => highest = Some(n),
             _ => {}
         }
     }
@@ -305,6 +308,7 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
             stream,
             through,
             also,
+            highest: highest.unwrap_or(through).max(through),
         }));
     }
     Ok(commands)
@@ -504,6 +508,7 @@ mod tests {
         let receipt = Receipt {
             stream: "s".into(),
             through: u64::MAX - 9,
+            highest: u64::MAX,
             also: vec![(u64::MAX - 7, u64::MAX)],
         };
         let read = commands(&receipt_command(AT, &receipt)).unwrap();

@@ -2,8 +2,8 @@
 //!
 //! A OneDoor agent numbers its records 1, 2, 3, … within a *stream* (the identity of its buffer file: a new
 //! buffer is a new stream). Every data payload carries both as metrics (see [`crate::payload`]). The receipt
-//! travels as an NCMD to the agent with the metrics [`STREAM`], [`THROUGH`] and, if there is something beyond, [`ALSO`]. The
-//! time of its payload is the gateway's clock when it was written.
+//! travels as an NCMD to the agent with the metrics [`STREAM`], [`THROUGH`], [`HIGHEST`] and, if there is something beyond,
+//! [`ALSO`], after every birth and every commit. The time of its payload is the gateway's clock when it was written.
 
 /// Name of the UInt64 metric in NDATA/DDATA that numbers the record within its stream. Its alias is 0.
 pub const SEQUENCE: &str = "OneDoor/Sequence";
@@ -23,6 +23,9 @@ pub const RAW: &str = "OneDoor/Raw";
 pub const PREFIX: &str = "OneDoor/";
 /// Name of the UInt64 metric in the receipt: every record up to and including this one is journaled.
 pub const THROUGH: &str = "OneDoor/Through";
+/// Name of the UInt64 metric in the receipt: the highest record number of the stream that the gateway has or has under
+/// way. An agent that never gave that number learns from it that somebody else uses its stream. Optional.
+pub const HIGHEST: &str = "OneDoor/Highest";
 /// Name of the String metric in the receipt with ranges of records beyond [`THROUGH`] that are journaled too, such as
 /// `310-352,400-400`: the lowest and the highest of them, [`ALSO_MAX`] at most. Left out if there are none.
 pub const ALSO: &str = "OneDoor/Also";
@@ -42,17 +45,23 @@ pub struct Receipt {
     pub stream: String,
     /// The highest record number of an unbroken run from 1.
     pub through: u64,
-    /// Ranges beyond it, first and last, that are journaled too; not necessarily all.
+    /// The highest record number of the stream that the gateway has heard of; `through` if it does not say.
+    pub highest: u64,
+    /// Ranges beyond `through`, first and last, that are journaled; not necessarily all (see [`few`]).
     pub also: Vec<(u64, u64)>,
 }
 
-/// The ranges as the text of [`ALSO`]: the lowest and the highest, if there are too many.
-pub fn also_to_text(ranges: &[(u64, u64)]) -> String {
-    let kept = match ranges.len() {
+/// The lowest and the highest of these ranges, [`ALSO_MAX`] at most.
+pub fn few(ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    match ranges.len() {
         0..=ALSO_MAX => ranges.to_vec(),
         n => [&ranges[..ALSO_MAX / 2], &ranges[n - ALSO_MAX / 2..]].concat(),
-    };
-    let parts: Vec<String> = kept
+    }
+}
+
+/// The ranges as the text of [`ALSO`].
+pub fn also_to_text(ranges: &[(u64, u64)]) -> String {
+    let parts: Vec<String> = ranges
         .iter()
         .map(|(from, to)| format!("{from}-{to}"))
         .collect();
@@ -76,7 +85,7 @@ mod tests {
     #[test]
     fn ranges_beyond_the_receipt_are_few_and_nonsense_is_none() {
         let ranges: Vec<(u64, u64)> = (1..=20).map(|n| (n * 10, n * 10 + 3)).collect();
-        let text = also_to_text(&ranges);
+        let text = also_to_text(&few(&ranges));
         assert_eq!(
             text,
             "10-13,20-23,30-33,40-43,170-173,180-183,190-193,200-203"

@@ -36,6 +36,9 @@ pub struct Options {
     pub group_bytes: usize,
     /// Size of the write-ahead log at which it is copied into the file.
     pub wal_bytes: usize,
+    /// Looks at every page when opening, and refuses a file with a damaged one ([`OpenError::is_damage`]). Takes as
+    /// long as reading the file.
+    pub is_checked: bool,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             queue_bytes: 64 << 20,
             group_bytes: 16 << 20,
             wal_bytes: 64 << 20,
+            is_checked: false,
         }
     }
 }
@@ -63,6 +67,7 @@ impl Options {
             queue_bytes: 1 << 20,
             group_bytes: 1 << 20,
             wal_bytes: 1 << 20,
+            is_checked: false,
         }
     }
 }

@@ -3,7 +3,10 @@
 //! Promise: any bytes give metrics or [`Malformed`], never a panic. Only the fields the gateway uses are
 //! looked at; others are skipped by their wire type. Numbers follow `sparkplug_b.proto` of Sparkplug B 3.0.
 
-use contract::{Timestamp, receipt};
+use contract::{
+    Timestamp,
+    receipt::{self, Receipt},
+};
 
 /// The bytes are not a protobuf message of this shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -286,28 +289,28 @@ pub fn rebirth_request(now: Timestamp) -> Vec<u8> {
 }
 
 /// Payload of a receipt.
-pub fn receipt_command(
-    now: Timestamp,
-    stream: &str,
-    through: u64,
-    beyond: &[(u64, u64)],
-) -> Vec<u8> {
+pub fn receipt_command(now: Timestamp, said: &Receipt) -> Vec<u8> {
     let mut name = Vec::new();
     put_bytes(&mut name, 1, receipt::STREAM.as_bytes());
     put_number(&mut name, 4, 12);
-    put_bytes(&mut name, 15, stream.as_bytes());
-    let mut number = Vec::new();
-    put_bytes(&mut number, 1, receipt::THROUGH.as_bytes());
-    put_number(&mut number, 4, 8);
-    put_number(&mut number, 11, through);
-    if beyond.is_empty() {
-        return command(now, &[name, number]);
+    put_bytes(&mut name, 15, said.stream.as_bytes());
+    let number = |name: &str, n| {
+        let mut number = Vec::new();
+        put_bytes(&mut number, 1, name.as_bytes());
+        put_number(&mut number, 4, 8);
+        put_number(&mut number, 11, n);
+        number
+    };
+    let through = number(receipt::THROUGH, said.through);
+    let highest = number(receipt::HIGHEST, said.highest);
+    if said.also.is_empty() {
+        return command(now, &[name, through, highest]);
     }
     let mut also = Vec::new();
     put_bytes(&mut also, 1, receipt::ALSO.as_bytes());
     put_number(&mut also, 4, 12);
-    put_bytes(&mut also, 15, receipt::also_to_text(beyond).as_bytes());
-    command(now, &[name, number, also])
+    put_bytes(&mut also, 15, receipt::also_to_text(&said.also).as_bytes());
+    command(now, &[name, through, highest, also])
 }
 
 fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
@@ -347,9 +350,13 @@ mod tests {
     fn a_receipt_is_read_back_by_another_implementation() {
         use srad_types::payload::Message;
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let payload =
-            Payload::decode(&receipt_command(now, "流-1", 300, &[(302, 305), (310, 310)])[..])
-                .unwrap();
+        let mut said = Receipt {
+            stream: "流-1".into(),
+            through: 300,
+            highest: 310,
+            also: vec![(302, 305), (310, 310)],
+        };
+        let payload = Payload::decode(&receipt_command(now, &said)[..]).unwrap();
         assert_eq!(payload.timestamp, Some(1_795_000_000_000));
         assert_eq!(
             payload.metrics[0].value,
@@ -361,10 +368,15 @@ mod tests {
         );
         assert_eq!(
             payload.metrics[2].value,
+            Some(metric::Value::LongValue(310))
+        );
+        assert_eq!(
+            payload.metrics[3].value,
             Some(metric::Value::StringValue("302-305,310-310".into()))
         );
-        let short = Payload::decode(&receipt_command(now, "s", 300, &[])[..]).unwrap();
-        assert_eq!(short.metrics.len(), 2);
+        said.also.clear();
+        let short = Payload::decode(&receipt_command(now, &said)[..]).unwrap();
+        assert_eq!(short.metrics.len(), 3);
         let payload = Payload::decode(&rebirth_request(now)[..]).unwrap();
         assert_eq!(
             payload.metrics[0].value,

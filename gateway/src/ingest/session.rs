@@ -11,7 +11,10 @@ use super::metric::{Came, edge_time, sample, text_property, unknown_metric, whol
 use super::ranges::Ranges;
 use super::record::{DataHead, Sample};
 use super::refused::Reason;
-use contract::{AgentId, DeviceId, PointName, SiteId, Timestamp, receipt};
+use contract::{
+    AgentId, DeviceId, PointName, SiteId, Timestamp,
+    receipt::{self, Receipt},
+};
 use std::collections::HashMap;
 
 /// A rebirth is asked for at most this often.
@@ -522,11 +525,16 @@ impl Node {
         }
     }
 
-    /// Name of a stream, the record through which it is on disk without a gap, and the ranges beyond that are on disk.
-    pub fn receipt(&self, stream: usize) -> Option<(&str, u64, &[(u64, u64)])> {
+    /// What to say of a stream: the record through which it is on disk without a gap, some of what is on disk beyond, and
+    /// the highest number heard of.
+    pub fn receipt(&self, stream: usize) -> Option<Receipt> {
         let stream = self.streams.get(stream)?;
-        let committed = &stream.committed;
-        Some((&stream.name, committed.through(), committed.beyond()))
+        Some(Receipt {
+            stream: stream.name.clone(),
+            through: stream.committed.through(),
+            highest: stream.staged.highest(),
+            also: receipt::few(stream.committed.beyond()),
+        })
     }
 }
 
