@@ -6,7 +6,6 @@ use crate::{
 };
 use contract::{AgentId, SiteId, problems::Problems};
 use std::{
-    collections::HashSet,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -106,22 +105,8 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let mut sources = Vec::new();
-    let mut ids = HashSet::new();
-    for part in top.sections("device", problems) {
-        let place = part.place("id");
-        let Some(device) = modbus::config::read(part, folder, problems) else {
-            continue;
-        };
-        if !ids.insert(device.id.clone()) {
-            problems.add(
-                place,
-                format!("device {} is there twice", device.id),
-                "give each device its own id",
-            );
-        }
-        sources.push(Source::Modbus(device));
-    }
+    let buses = modbus::config::read(&mut top, folder, problems);
+    let sources = buses.into_iter().map(Source::Modbus).collect();
     top.finish(problems);
     Some(Config {
         site: site?,

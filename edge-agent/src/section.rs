@@ -46,6 +46,11 @@ impl Section {
         self.table.contains_key(key)
     }
 
+    /// The text at a key, if it is one. The key is not yet read by it.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.table.get(key)?.as_str().map(str::to_owned)
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.table.remove(key)
@@ -238,6 +243,21 @@ impl Section {
                     format!("write [{key}] above its keys"),
                 );
                 None
+            }
+        }
+    }
+
+    /// The `[[key]]` tables, if there are any.
+    pub fn sections_if_there(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Section> {
+        match self.has(key) {
+            true => self.sections(key, problems),
+            false => {
+                self.asked.push(key);
+                Vec::new()
             }
         }
     }

@@ -83,29 +83,29 @@ impl Sink {
 /// A source, as it was configured.
 #[derive(Debug)]
 pub enum Source {
-    /// An instrument that is asked for its registers.
-    Modbus(modbus::Device),
+    /// A bus of instruments that are asked for their registers.
+    Modbus(modbus::Bus),
 }
 
 impl Source {
     /// For the log.
     pub fn name(&self) -> String {
         match self {
-            Source::Modbus(device) => format!("poll of {}", device.id),
+            Source::Modbus(bus) => format!("Modbus {}", bus.name),
         }
     }
 
     /// Its devices.
     pub fn devices(&self) -> Vec<Described> {
         match self {
-            Source::Modbus(device) => vec![device.described()],
+            Source::Modbus(bus) => bus.described(),
         }
     }
 
     /// Takes in what comes until told to stop.
     pub async fn run(self, sink: Sink, stop: Stop) {
         match self {
-            Source::Modbus(device) => modbus::poll::run(device, sink, stop).await,
+            Source::Modbus(bus) => modbus::bus::run(bus, sink, stop).await,
         }
     }
 }

@@ -85,7 +85,7 @@ async fn a_silent_refusing_or_absent_instrument_becomes_an_absence_with_its_reas
     state.mood.store(instrument::SILENT, SeqCst);
     has_qualities(&host, [64, 64]).await;
     state.mood.store(instrument::REFUSE, SeqCst);
-    has_qualities(&host, [66, 66]).await;
+    has_qualities(&host, [71, 71]).await;
     state.mood.store(instrument::ANSWER, SeqCst);
     has_qualities(&host, [0, 1]).await;
     task.abort();
