@@ -38,7 +38,7 @@ impl Config {
 pub struct BufferConfig {
     /// The SQLite file. Its folder must exist.
     pub path: PathBuf,
-    /// Bytes of records; the file is about twice that with small records.
+    /// Bytes of records at which the oldest are let go of.
     pub bytes_max: u64,
 }
 
@@ -53,6 +53,8 @@ pub struct GatewayConfig {
     pub identity: Identity,
     /// Without progress of the receipt for this long, everything after it is sent again.
     pub receipt_timeout: Duration,
+    /// Readings a second that are sent from the buffer after an interruption, beside new ones.
+    pub backfill_per_s: u32,
 }
 
 /// How the agent says who it is.
@@ -151,6 +153,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         limits,
         problems,
     );
+    let backfill_per_s = part.integer_or("backfill_per_s", 5_000, 10, 1_000_000, problems);
     let mut file = |key: &'static str, problems: &mut Problems| {
         let name = part.text_if_there(key, problems)?;
         read_text(
@@ -190,6 +193,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         port,
         identity: identity?,
         receipt_timeout: receipt_timeout?,
+        backfill_per_s: u32::try_from(backfill_per_s).ok()?,
     })
 }
 

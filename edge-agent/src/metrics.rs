@@ -1,6 +1,7 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::answers::Answers;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// A number that only grows, or (with `set`) a gauge.
 #[derive(Debug, Default)]
@@ -23,7 +24,23 @@ impl Count {
     }
 }
 
-/// All of them.
+/// A gauge that may be below zero.
+#[derive(Debug, Default)]
+pub struct Level(AtomicI64);
+
+impl Level {
+    /// Sets it.
+    pub fn set(&self, n: i64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// What it is now.
+    pub fn get(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// All of them, and which devices answer.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Polls done.
@@ -34,10 +51,14 @@ pub struct Metrics {
     pub absences: Count,
     /// Readings on disk, absences included.
     pub readings_stored: Count,
-    /// Records refused because the buffer was full.
+    /// Records that the full buffer let go of without a receipt; they are in a gap.
     pub records_lost_full: Count,
+    /// Their readings.
+    pub readings_lost_full: Count,
     /// Records refused because the disk was full or failing.
     pub records_lost_disk: Count,
+    /// Their readings.
+    pub readings_lost_disk: Count,
     /// Records in the buffer that could not be read back.
     pub records_damaged: Count,
     /// Buffer files that were found damaged and set aside, with what could be read of them in a new one.
@@ -48,6 +69,16 @@ pub struct Metrics {
     pub records_sent: Count,
     /// Of these, sent from the buffer after an interruption.
     pub records_resent: Count,
+    /// Commands of the gateway that could not be read.
+    pub malformed: Count,
+    /// Gauge: what must be added to the agent's clock to get the gateway's, in milliseconds; 0 until it is known.
+    pub clock_offset_ms: Level,
+    /// Gauge: the true offset is at most this far from it.
+    pub clock_uncertainty_ms: Level,
+    /// Gauge: 1 if the clock is not trusted.
+    pub clock_untrusted: Count,
+    /// Which devices answer.
+    pub answers: Answers,
     /// Connections made to the gateway.
     pub connections: Count,
     /// Births asked for by the gateway.
@@ -65,12 +96,18 @@ impl Metrics {
             absences = self.absences.get(),
             readings_stored = self.readings_stored.get(),
             records_lost_full = self.records_lost_full.get(),
+            readings_lost_full = self.readings_lost_full.get(),
             records_lost_disk = self.records_lost_disk.get(),
+            readings_lost_disk = self.readings_lost_disk.get(),
             records_damaged = self.records_damaged.get(),
             buffers_damaged = self.buffers_damaged.get(),
             records_waiting = self.records_waiting.get(),
             records_sent = self.records_sent.get(),
             records_resent = self.records_resent.get(),
+            malformed = self.malformed.get(),
+            clock_offset_ms = self.clock_offset_ms.get(),
+            clock_uncertainty_ms = self.clock_uncertainty_ms.get(),
+            clock_untrusted = self.clock_untrusted.get(),
             connections = self.connections.get(),
             rebirths = self.rebirths.get(),
             streams_left = self.streams_left.get(),

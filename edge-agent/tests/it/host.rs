@@ -1,9 +1,9 @@
 //! A tiny MQTT 3.1.1 host that keeps what it is sent and answers with receipts, as a gateway does.
 
 use contract::{
-    Timestamp,
+    Gap, Timestamp,
     payload::{self, Message, Scalar},
-    receipt::{FIRST, Receipt, STREAM},
+    receipt::{self, FIRST, GAP, Receipt, STREAM},
     topic::{Kind, Topic},
 };
 use rumqttc::mqttbytes::{
@@ -144,11 +144,12 @@ impl Host {
                         self.note(Arrived::Message(topic, message));
                         let receipts = *self.receipts.borrow();
                         if is_birth || (is_record && receipts) {
-                            let (through, highest) = self.numbers(&known);
+                            let (through, highest, also) = self.numbers(&known);
                             let receipt = Receipt {
                                 stream: known.clone(),
                                 through: if receipts { through } else { 0 },
                                 highest,
+                                also: if receipts { also } else { Vec::new() },
                             };
                             let body = payload::receipt_command(Timestamp::now(), &receipt);
                             Publish::new(command.to_string(), QoS::AtMostOnce, body)
@@ -174,9 +175,9 @@ impl Host {
         }
     }
 
-    /// The end of the unbroken run of what arrived in a stream, and the highest number. A gateway counts what an agent no
-    /// longer holds as received.
-    fn numbers(&self, stream: &str) -> (u64, u64) {
+    /// The end of the unbroken run of what arrived in a stream, the highest number, and the ranges beyond the run. A gateway
+    /// counts what an agent no longer holds, or says to be a gap, as received.
+    fn numbers(&self, stream: &str) -> (u64, u64, Vec<(u64, u64)>) {
         let arrived = self.arrived.lock().unwrap();
         let mut numbers: BTreeSet<u64> = records(&arrived, stream).iter().map(|r| r.0).collect();
         let births = arrived.iter().filter_map(|event| match event {
@@ -185,8 +186,22 @@ impl Host {
         });
         let own = births.filter(|birth| stream_of(birth).as_deref() == Some(stream));
         numbers.extend(own.flat_map(|birth| 1..first_of(birth)));
+        for (_, message) in records(&arrived, stream) {
+            if let Some((from, to)) = gap_of(message).and_then(|gap| gap.records) {
+                numbers.extend(from..=to);
+            }
+        }
         let run = numbers.iter().zip(1..).take_while(|(n, at)| *n == at);
-        (run.count() as u64, numbers.last().copied().unwrap_or(0))
+        let through = run.count() as u64;
+        let mut also: Vec<(u64, u64)> = Vec::new();
+        for &n in numbers.range(through + 1..) {
+            match also.last_mut() {
+                Some((_, to)) if *to + 1 == n => *to = n,
+                _ => also.push((n, n)),
+            }
+        }
+        let highest = numbers.last().copied().unwrap_or(0);
+        (through, highest, receipt::few(&also))
     }
 }
 
@@ -207,6 +222,16 @@ pub fn stream_of(message: &Message) -> Option<String> {
         .iter()
         .find_map(|metric| match (&metric.name, &metric.value) {
             (Some(name), Scalar::Text(text)) if name == STREAM => Some(text.clone()),
+            _ => None,
+        })
+}
+
+pub fn gap_of(message: &Message) -> Option<Gap> {
+    message
+        .metrics
+        .iter()
+        .find_map(|metric| match (&metric.name, &metric.value) {
+            (Some(name), Scalar::Text(text)) if name == GAP => serde_json::from_str(text).ok(),
             _ => None,
         })
 }

@@ -4,8 +4,8 @@ mod buffer; // the buffer against a model, killed, full, cut and altered
 mod config; // every problem in one run
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
-mod restored; // a buffer file put back from an old copy
 mod line; // a serial line behind a TCP box
 mod modbus; // late, refusing and exchanged devices
+mod restored; // a buffer file put back from an old copy
 mod run; // the story: silence, outage, kill -9
 mod session; // the Sparkplug session as a table
