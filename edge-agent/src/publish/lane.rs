@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use journal::Follower;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Ranges of numbers kept at most; those in the middle are forgotten, and what they held may go twice.
@@ -70,6 +70,8 @@ pub struct Lane {
     again: u64,
     confirmed: u64,
     progress_at: Instant,
+    /// When what has no receipt was sent.
+    times: VecDeque<(u64, Instant)>,
 }
 
 impl Lane {
@@ -83,7 +85,25 @@ impl Lane {
             again: 0,
             confirmed: begin - 1,
             progress_at: Instant::now(),
+            times: VecDeque::new(),
         }
+    }
+
+    /// A number was sent.
+    pub fn sends(&mut self, number: u64) {
+        self.times.push_back((number, Instant::now()));
+    }
+
+    /// How long the next of those that were sent has waited, if it has its receipt now.
+    pub fn next_delay(&mut self) -> Option<Duration> {
+        let confirmed = self.confirmed;
+        let done = self
+            .times
+            .front()
+            .filter(|(number, _)| *number <= confirmed)?
+            .1;
+        self.times.pop_front();
+        Some(done.elapsed())
     }
 
     /// The number that comes next.
@@ -134,6 +154,7 @@ impl Lane {
             return None;
         }
         let vain = self.under_way();
+        self.times.clear();
         self.again = self.again.max(self.sent);
         self.sent = self.confirmed;
         self.follower = buffer.follow(self.next());

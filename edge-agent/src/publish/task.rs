@@ -280,6 +280,9 @@ impl Publisher {
         known.insert(1, self.buffer.first() - 1);
         flight.back.learn(&known, &self.buffer);
         flight.live.learn(&known, &self.buffer);
+        while let Some(delay) = flight.live.next_delay() {
+            self.metrics.receipt_delays.add(delay);
+        }
         let under_way = [flight.back.under_way(), flight.live.under_way()];
         self.buffer.under_way(under_way);
     }
@@ -466,7 +469,9 @@ impl Publisher {
             publish(client, message).await?;
         }
         flight.probe.get_or_insert(probe);
-        if which == Which::Back {
+        if which == Which::Live {
+            flight.live.sends(sequence);
+        } else {
             flight.pace.spend(record.readings.len(), Instant::now());
         }
         self.fence.sent(sequence);
