@@ -153,14 +153,6 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
         }
         sink.store(&poll(n % DEVICES, Timestamp::now()), false)
             .await;
-        if n % 50 == 0
-            && begun.elapsed() > Duration::from_secs(2)
-            && metrics.records_waiting.get() < 20
-            && first < buffer.first()
-            && seconds > 60
-        {
-            break;
-        }
     }
     let took = begun.elapsed().as_secs_f64();
     let gone = (buffer.first() - first) as f64 * POINTS.len() as f64;

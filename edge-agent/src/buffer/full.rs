@@ -16,12 +16,19 @@ const ROOM: (u64, u64, u64) = (64, 4 << 10, 64 << 10);
 const TRIES: usize = 8;
 
 impl Buffer {
-    /// Stores a record with the notes of what is missing beside it.
+    /// Stores a record with the notes of what is missing beside it. Goes on to its end if the caller goes away: what is on
+    /// disk and what is known of it must not differ.
     pub(super) async fn append_with_missing(
         &self,
         record: &Record,
         staged: Staged,
     ) -> Result<(), AppendError> {
+        let (own, record) = (self.clone(), record.clone());
+        let task = tokio::spawn(async move { own.append_missing(&record, staged).await });
+        task.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    async fn append_missing(&self, record: &Record, staged: Staged) -> Result<(), AppendError> {
         let mut kept = self.kept.lock().await;
         let device = &record.device;
         let loose = self.shared().loose.remove(device);
@@ -170,11 +177,21 @@ impl Buffer {
     }
 
     /// Makes gap records of what is missing, all of it or only what holds back a receipt. `is_received` says which numbers
-    /// the gateway has.
+    /// the gateway has. Goes on to its end if the caller goes away.
     pub async fn say_missing(
         &self,
         is_urgent: bool,
-        is_received: impl Fn(u64) -> bool,
+        is_received: impl Fn(u64) -> bool + Send + Sync + 'static,
+    ) -> Result<(), AppendError> {
+        let own = self.clone();
+        let task = tokio::spawn(async move { own.say(is_urgent, is_received).await });
+        task.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    async fn say(
+        &self,
+        is_urgent: bool,
+        is_received: impl Fn(u64) -> bool + Send + Sync,
     ) -> Result<(), AppendError> {
         if self.time.is_trusted() {
             self.was_off();
@@ -183,23 +200,26 @@ impl Buffer {
         let loose: BTreeSet<DeviceId> = self.shared().loose.keys().cloned().collect();
         let devices: BTreeSet<DeviceId> = kept.keys().cloned().chain(loose).collect();
         for device in devices {
-            self.say_missing_of(&mut kept, &device, is_urgent, &is_received)
+            self.say_of(&mut kept, &device, is_urgent, &is_received)
                 .await?;
         }
         Ok(())
     }
 
-    async fn say_missing_of(
+    async fn say_of(
         &self,
         kept: &mut HashMap<DeviceId, Missing>,
         device: &DeviceId,
         is_urgent: bool,
-        is_received: impl Fn(u64) -> bool,
+        is_received: &(impl Fn(u64) -> bool + Sync),
     ) -> Result<(), AppendError> {
         let mut missing = kept.get(device).cloned().unwrap_or_default();
-        missing.settle(is_received);
         if is_urgent && !missing.is_urgent() {
             return Ok(());
+        }
+        if !is_urgent {
+            // What is in doubt for longer than a moment will not come any more.
+            missing.settle(is_received);
         }
         let mut loose = self.shared().loose.remove(device);
         missing.join(loose.clone().unwrap_or_default());
@@ -234,6 +254,13 @@ impl Buffer {
             }
             loose = None;
             missing = kept.get(device).cloned().unwrap_or_default();
+        }
+        if kept.get(device).is_some_and(|kept| *kept != missing) {
+            // All that was in doubt is there.
+            let (key, json) = note((device, &missing));
+            self.journal.set_note(&key, json).await?;
+            kept.insert(device.clone(), missing);
+            kept.retain(|_, missing| !missing.is_empty());
         }
         Ok(())
     }

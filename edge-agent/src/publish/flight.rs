@@ -2,7 +2,6 @@
 
 use super::lane::{Lane, Numbers, Pace};
 use crate::buffer::Buffer;
-use contract::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,8 +28,6 @@ pub struct Flight {
     pub through: u64,
     /// The newest record let go of.
     pub trimmed: u64,
-    /// Time of the record sent last.
-    pub at: Timestamp,
     /// How often the births were asked for.
     pub rebirths: u64,
     /// How often, and when last, births went out again that the gateway had not answered.
@@ -58,7 +55,6 @@ impl Flight {
             pace: Pace::new(backfill_per_s, now),
             through: 0,
             trimmed: first - 1,
-            at: Timestamp::now(),
             rebirths,
             asked: 0,
             asked_at: now,

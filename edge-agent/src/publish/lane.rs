@@ -1,6 +1,7 @@
 //! Two lanes to the gateway: new records at once, and what waited, oldest first, beside them at a bounded rate.
 
 use crate::buffer::Buffer;
+use contract::Timestamp;
 use journal::Follower;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
@@ -64,6 +65,8 @@ pub struct Lane {
     pub follower: Follower,
     /// The newest number that was sent, or need not be.
     pub sent: u64,
+    /// Time of the record that was sent last.
+    pub at: Timestamp,
     begin: u64,
     end: u64,
     /// Numbers up to here are sent for the second time.
@@ -80,6 +83,7 @@ impl Lane {
         Lane {
             follower: buffer.follow(begin),
             sent: begin - 1,
+            at: Timestamp::now(),
             begin,
             end,
             again: 0,

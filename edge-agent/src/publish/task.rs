@@ -291,10 +291,10 @@ impl Publisher {
         if !is_urgent {
             flight.gaps_at = Some(Instant::now());
         }
-        let known = &flight.known;
+        let known = flight.known.clone();
         let said = self
             .buffer
-            .say_missing(is_urgent, |n| known.contains(n))
+            .say_missing(is_urgent, move |n| known.contains(n))
             .await;
         if let Err(error) = said {
             tracing::warn!(
@@ -455,11 +455,11 @@ impl Publisher {
         let now = Timestamp::now();
         let record = record.unwrap_or_else(|| {
             self.metrics.records_damaged.add(1);
-            let (device, at) = (self.session.first_device(), flight.at);
+            let (device, at) = (self.session.first_device(), flight.lane(which).at);
             self.buffer
                 .damaged_record(sequence, &Otherwise { device, at })
         });
-        flight.at = record.at;
+        flight.lane(which).at = record.at;
         let described = |device: &DeviceId, point: &PointName| self.buffer.described(device, point);
         let messages = self
             .session
