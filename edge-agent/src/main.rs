@@ -1,8 +1,13 @@
-//! `edge-agent run --config FILE` and `edge-agent check-config --config FILE`.
+//! `edge-agent run --config FILE`, `edge-agent check-config --config FILE` and `edge-agent decode hj212`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use std::{io::IsTerminal, path::PathBuf};
+use contract::Timestamp;
+use edge_agent::source::hj212::{report::Reporter, sm4::Key};
+use std::{
+    io::{IsTerminal, Read, Write},
+    path::PathBuf,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +36,26 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Reads what a device says on standard input and prints it as JSON lines.
+    Decode {
+        /// The protocol.
+        #[command(subcommand)]
+        protocol: Protocol,
+    },
+}
+
+#[derive(Subcommand)]
+enum Protocol {
+    /// HJ 212 of 2005, 2017 and 2025: one line a frame, broken piece or run of garbage. Exit code 0 if the input was
+    /// read to its end, whatever was in it; 1 if it was not; 2 for wrong arguments.
+    Hj212 {
+        /// The SM4 key of encrypted data areas: 32 hexadecimal digits or 16 characters.
+        #[arg(long, env = "ONEDOOR_HJ212_KEY", hide_env_values = true)]
+        key: Option<Key>,
+        /// When the frames were received (RFC 3339): clocks of senders are compared with it.
+        #[arg(long)]
+        received_at: Option<Timestamp>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,6 +65,40 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run { config } => run(load(&config)),
+        Command::Decode {
+            protocol: Protocol::Hj212 { key, received_at },
+        } => decode(Reporter::new(key, received_at)),
+    }
+}
+
+fn decode(mut reporter: Reporter) -> anyhow::Result<()> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = input.read(&mut bytes).context("cannot read the input")?;
+        let mut lines = String::new();
+        let mut line = |text: String| {
+            lines.push_str(&text);
+            lines.push('\n');
+        };
+        let counts = match count {
+            0 => Some(reporter.finish(&mut line)),
+            _ => {
+                reporter.push(&bytes[..count], &mut line);
+                None
+            }
+        };
+        let written = output
+            .write_all(lines.as_bytes())
+            .and_then(|()| output.flush());
+        written.context("cannot write the lines")?;
+        if let Some(c) = counts {
+            eprintln!(
+                "{} frames read, {} refused, {} broken pieces, {} runs of garbage",
+                c.right, c.refused, c.broken, c.garbage
+            );
+            return Ok(());
+        }
     }
 }
 

@@ -75,6 +75,8 @@ enum Command {
     },
     /// As many readings as a gateway can take.
     Load(simulators::load::Args),
+    /// A data logger that speaks HJ 212 to a host, with faults and the truth of what it sent.
+    Hj212(simulators::hj212::Args),
     /// The credit platform.
     CreditPlatform {
         /// Where it listens.
@@ -190,6 +192,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             }
         }
         Command::Load(args) => simulators::load::run(args).await,
+        Command::Hj212(args) => announce(None, &simulators::hj212::run(args).await?),
         Command::CreditPlatform {
             listen,
             keep,

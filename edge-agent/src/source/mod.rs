@@ -6,6 +6,7 @@
 //! Promise of every source: each record it takes is stored once; a reading has the time at which the device
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
+pub mod hj212; // what data loggers say; the codec
 pub mod modbus; // registers asked for by poll
 
 use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};

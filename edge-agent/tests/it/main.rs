@@ -1,6 +1,7 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
 mod config; // every problem in one run
+mod hj212; // data loggers of the environment
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
 mod run; // the story: silence, outage, kill -9

@@ -348,7 +348,9 @@ impl Iterator for Samples<'_> {
         if self.left == 0 {
             return None;
         }
-        let point = self.previous + unzigzag(take_varint(&mut self.bytes)?);
+        let point = self
+            .previous
+            .wrapping_add(unzigzag(take_varint(&mut self.bytes)?));
         let at_ms = self
             .base
             .wrapping_add(unzigzag(take_varint(&mut self.bytes)?));
