@@ -154,13 +154,13 @@ export function world() {
     const state = agentState(s), week = [0, 1, 2, 3, 4, 5, 6].map((ago) => dayBalance(s, ago)).reduce(add);
     const buffer = { at: Date.now() - 20_000, records: state === "online" ? 3 : 2840, fill: state === "online" ? 0.001 : 0.18, oldest_at: Date.now() - (s.silent_for ?? 4000) };
     return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer,
-      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, configuration: "unknown", today: dayBalance(s, 0), week };
+      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: "unknown", configuration_version: null, today: dayBalance(s, 0), week };
   }
   function fleetPage(s) {
     const share = (p, part) => ({ point: p.name, label: p.label, every_ms: MIN, balance: part });
     const devices = s.devices.map((d) => {
       const points = s.points.filter((p) => p.device === d.id), all = dayBalance({ ...s, points }, 0);
-      return { device: d.id, name: d.name, state: agentState(s), last_reading_at: last(s), today: all, points: points.map((p) => share(p, dayBalance({ ...s, points: [p] }, 0))) };
+      return { device: d.id, name: d.name, state: agentState(s), source: d.id === "fume" ? { state: "silent", since: Date.now() - 5 * MIN, why: "no_answer" } : null, last_reading_at: last(s), today: all, points: points.map((p) => share(p, dayBalance({ ...s, points: [p] }, 0))) };
     });
     const all = Array.from({ length: days }, (_, ago) => ({ day: dayName(ago), balance: dayBalance(s, ago) }));
     return { now: Date.now(), as_of: Date.now() - 1000, agent: fleetLine(s), devices, days: s.points.length ? all : [], gaps: gapsOf(s) };

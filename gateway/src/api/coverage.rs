@@ -183,6 +183,43 @@ impl Known {
     }
 }
 
+/// What an agent said last of itself (`OneDoor/Status`). Whatever it leaves out is not known.
+#[derive(Clone, Copy)]
+struct Said<'a>(Option<&'a (Timestamp, serde_json::Value)>);
+
+impl<'a> Said<'a> {
+    fn by(known: &'a Known) -> Self {
+        Self(known.heard.as_ref().and_then(|heard| heard.status.as_ref()))
+    }
+
+    fn at(self, pointer: &str) -> Option<&'a serde_json::Value> {
+        self.0?.1.pointer(pointer)
+    }
+
+    fn whole(self, pointer: &str) -> Option<u64> {
+        self.at(pointer)?.as_u64()
+    }
+
+    fn number(self, pointer: &str) -> Option<i64> {
+        self.at(pointer)?.as_i64()
+    }
+
+    fn text(self, pointer: &str) -> Option<String> {
+        let text = self.at(pointer)?.as_str()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn source(self, device: &str) -> Option<SourceView> {
+        let sources = self.at("/sources")?.as_array()?;
+        let source = sources.iter().find(|source| source["device"] == device)?;
+        Some(SourceView {
+            state: source["state"].as_str()?.to_owned(),
+            since: source["since"].as_i64(),
+            why: source["reason"].as_str().map(str::to_owned),
+        })
+    }
+}
+
 impl Inner {
     fn all_points(&self, is_wanted: impl Fn(&Point) -> bool) -> Points {
         let dictionary = self.ingest.dictionary();
@@ -260,9 +297,7 @@ impl Inner {
         let mut week = self.balances(&points, today - WEEK_DAYS + 1..=today)?;
         let all = sum(&week);
         week.retain(|line| line.day == today);
-        let status = known.heard.as_ref().and_then(|heard| heard.status.as_ref());
-        let told = |pointer: &str| status.and_then(|(_, told)| told.pointer(pointer));
-        let whole = |pointer: &str| told(pointer).and_then(serde_json::Value::as_u64);
+        let said = Said::by(known);
         let heard = known.heard.as_ref().and_then(|heard| heard.heard_at);
         Ok(FleetLine {
             agent: known.agent.to_string(),
@@ -274,16 +309,22 @@ impl Inner {
                 .iter()
                 .filter_map(|(key, _)| last.get(key).copied())
                 .max(),
-            version: told("/version").and_then(|v| Some(v.as_str()?.to_owned())),
-            buffer: status.map(|(at, _)| BufferView {
+            version: said.text("/version"),
+            buffer: said.0.map(|(at, _)| BufferView {
                 at: at.as_millis(),
-                records: whole("/buffer/records"),
-                fill: whole("/buffer/bytes")
-                    .zip(whole("/buffer/bytes_max").filter(|max| *max > 0))
+                records: said.whole("/buffer/waiting"),
+                fill: said
+                    .whole("/buffer/bytes")
+                    .zip(said.whole("/buffer/bytes_max").filter(|max| *max > 0))
                     .map(|(bytes, max)| bytes as f64 / max as f64),
-                oldest_at: told("/buffer/oldest_at").and_then(serde_json::Value::as_i64),
+                oldest_at: said.number("/buffer/oldest"),
             }),
-            clock_offset_ms: told("/clock/offset_ms").and_then(serde_json::Value::as_i64),
+            // It says what is to be added to its clock.
+            clock_offset_ms: said.number("/clock/offset_ms").map(|ms| -ms),
+            clock_trusted: said
+                .at("/clock/is_trusted")
+                .and_then(serde_json::Value::as_bool),
+            configuration_version: said.text("/configuration"),
             configuration: Configuration::Unknown,
             today: (&sum(&week)).into(),
             week: (&all).into(),
@@ -320,6 +361,7 @@ impl Inner {
                     Some((_, true)) => AgentState::Online,
                     Some((_, false)) => AgentState::Offline,
                 },
+                source: Said::by(known).source(&device.device),
                 device: device.device,
                 name: device.name,
                 today: device.balance,

@@ -10,7 +10,7 @@
 //! `set_aside` (those messages, kept whole), `inlet` (one connection's way into the journal), `hub` (what all
 //! connections share), `external` (readings from a broker that is not ours).
 
-mod beside;
+pub mod beside;
 pub mod decode;
 pub mod dictionary;
 pub mod external;

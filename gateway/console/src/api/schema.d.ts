@@ -833,6 +833,7 @@ export interface components {
             name?: null | components["schemas"]["Text"];
             /** @description Its points, today. */
             points: components["schemas"]["PointBalance"][];
+            source?: null | components["schemas"]["SourceView"];
             /** @description Whether it was born and has not died. */
             state: components["schemas"]["AgentState"];
             /** @description Coverage today. */
@@ -848,8 +849,12 @@ export interface components {
              * @description Its clock minus the gateway's, ms, if it says so.
              */
             clock_offset_ms?: number | null;
+            /** @description False if the agent does not trust its clock itself. */
+            clock_trusted?: boolean | null;
             /** @description Whether it runs what is wanted. */
             configuration: components["schemas"]["Configuration"];
+            /** @description The version of the configuration it runs, if it says so. */
+            configuration_version?: string | null;
             /**
              * Format: int64
              * @description When anything came from it last, since the gateway started.
@@ -1319,6 +1324,18 @@ export interface components {
             signals: components["schemas"]["SignalLine"][];
             /** @description The site. */
             site: components["schemas"]["SiteLine"];
+        };
+        /** @description How a device does, seen from its agent. */
+        SourceView: {
+            /**
+             * Format: int64
+             * @description Since when it is silent.
+             */
+            since?: number | null;
+            /** @description `unknown`: nothing came yet; `answers`; `silent`. */
+            state: string;
+            /** @description Why it is silent: the word of an absence. */
+            why?: string | null;
         };
         /**
          * @description Where a case stands.

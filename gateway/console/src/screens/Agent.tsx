@@ -6,9 +6,10 @@ import type { FleetDevice, FleetPage } from "../api/model.ts";
 import { duration } from "../format.ts";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
+import { whyWord } from "../parts/why.ts";
 import { Age, Nothing, When } from "../parts/words.tsx";
 import { href } from "../route.ts";
-import { AgentState, BufferWords, ClockWords } from "./Fleet.tsx";
+import { AgentState, BufferWords, ClockWords, ConfigurationWords } from "./Fleet.tsx";
 
 export default function Agent({ id }: { id: string }) {
   const { t } = useI18n();
@@ -25,9 +26,9 @@ function Body({ page }: { page: FleetPage }) {
     [t("fleet.today"), <Share key="t" of={agent.today} />],
     [t("fleet.week"), <Share key="w" of={agent.week} />],
     [t("fleet.buffer"), <BufferWords key="b" of={agent} />],
-    [t("fleet.clock"), <ClockWords key="c" ms={agent.clock_offset_ms} />],
+    [t("fleet.clock"), <ClockWords key="c" of={agent} />],
     [t("fleet.version"), agent.version ?? t("fleet.unsaid")],
-    [t("fleet.configuration"), t(`fleet.conf.${agent.configuration}`)],
+    [t("fleet.configuration"), <ConfigurationWords key="k" of={agent} />],
   ];
   return (
     <>
@@ -55,7 +56,7 @@ function Devices({ devices }: { devices: FleetDevice[] }) {
           return (
             <tr key={d.device} data-device={d.device}>
               <td><strong>{d.name ? tx(d.name) : d.device}</strong><div className="muted small">{d.points.map((p) => tx(p.label)).join(lang === "zh" ? "、" : ", ")}</div></td>
-              <td data-label={t("fleet.state")}><AgentState of={d.state} /></td>
+              <td data-label={t("fleet.state")}><AgentState of={d.state} />{d.source?.state === "silent" && <div className="muted small">{whyWord(d.source.why ?? "unspecified", t)} <Age at={d.source.since} /></div>}</td>
               <td data-label={t("overview.lastReading")}><Age at={d.last_reading_at} /></td>
               <td data-label={t("fleet.every")}>{every.join(lang === "zh" ? "；" : "; ")}</td>
               <td className="barcell" data-label={t("fleet.today")}><BarLine of={d.today} /></td>

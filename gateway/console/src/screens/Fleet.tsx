@@ -39,9 +39,9 @@ function List({ agents }: { agents: FleetLine[] }) {
             <td data-label={t("fleet.today")}><Share of={a.today} /></td>
             <td data-label={t("fleet.week")}><Share of={a.week} /></td>
             <td data-label={t("fleet.buffer")}><BufferWords of={a} /></td>
-            <td data-label={t("fleet.clock")}><ClockWords ms={a.clock_offset_ms} /></td>
+            <td data-label={t("fleet.clock")}><ClockWords of={a} /></td>
             <td data-label={t("fleet.version")}><span className="num">{a.version ?? t("fleet.unsaid")}</span></td>
-            <td data-label={t("fleet.configuration")}>{t(`fleet.conf.${a.configuration}`)}</td>
+            <td data-label={t("fleet.configuration")}><ConfigurationWords of={a} /></td>
           </tr>
         ))}
       </tbody>
@@ -67,8 +67,15 @@ export function BufferWords({ of }: { of: FleetLine }) {
   );
 }
 
-export function ClockWords({ ms }: { ms?: number | null }) {
+export function ConfigurationWords({ of }: { of: FleetLine }) {
   const { t } = useI18n();
+  return <span>{of.configuration_version ? t("fleet.conf.runs", { v: of.configuration_version }) : t(`fleet.conf.${of.configuration}`)}</span>;
+}
+
+export function ClockWords({ of }: { of: FleetLine }) {
+  const { t } = useI18n();
+  const ms = of.clock_offset_ms;
+  if (of.clock_trusted === false) return <span className="late">{t("fleet.clock.untrusted")}</span>;
   if (ms == null) return <span className="muted">{t("fleet.unsaid")}</span>;
   if (Math.abs(ms) < CLOCK_MS) return <span>{t("fleet.clock.right")}</span>;
   return <span className="num late">{t(ms > 0 ? "fleet.clock.ahead" : "fleet.clock.behind", { d: duration(Math.abs(ms), t) })}</span>;

@@ -176,8 +176,12 @@ pub struct FleetLine {
     pub buffer: Option<BufferView>,
     /// Its clock minus the gateway's, ms, if it says so.
     pub clock_offset_ms: Option<i64>,
+    /// False if the agent does not trust its clock itself.
+    pub clock_trusted: Option<bool>,
     /// Whether it runs what is wanted.
     pub configuration: Configuration,
+    /// The version of the configuration it runs, if it says so.
+    pub configuration_version: Option<String>,
     /// Coverage today.
     pub today: BalanceView,
     /// Coverage of the last seven days, today among them.
@@ -195,6 +199,17 @@ pub struct FleetView {
     pub agents: Vec<FleetLine>,
 }
 
+/// How a device does, seen from its agent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceView {
+    /// `unknown`: nothing came yet; `answers`; `silent`.
+    pub state: String,
+    /// Since when it is silent.
+    pub since: Option<i64>,
+    /// Why it is silent: the word of an absence.
+    pub why: Option<String>,
+}
+
 /// A device of an agent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FleetDevice {
@@ -204,6 +219,8 @@ pub struct FleetDevice {
     pub name: Option<Text>,
     /// Whether it was born and has not died.
     pub state: AgentState,
+    /// How the agent says it does, if it does.
+    pub source: Option<SourceView>,
     /// Time of its latest reading.
     pub last_reading_at: Option<i64>,
     /// Coverage today.

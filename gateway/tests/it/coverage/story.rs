@@ -154,7 +154,8 @@ async fn what_was_given_up_is_received_as_such_and_shown_and_what_was_sent_is_ev
     };
     agent.record(7, None, beside).await;
     agent.tell("OneDoor/Future", "something").await;
-    let status = r#"{"version":"0.2.0","buffer":{"records":12,"bytes":10,"bytes_max":40}}"#;
+    let status = r#"{"version":"0.2.0","buffer":{"waiting":12,"bytes":10,"bytes_max":40},"clock":{"offset_ms":-2500},
+        "sources":[{"device":"cold-room","state":"silent","since":5,"reason":"no_answer"}]}"#;
     agent.tell("OneDoor/Status", status).await;
     wait_for("receipt 7", || (agent.through() == 7).then_some(())).await;
 
@@ -163,6 +164,8 @@ async fn what_was_given_up_is_received_as_such_and_shown_and_what_was_sent_is_ev
     let line = &fleet["agents"][0];
     assert_eq!(line["agent"], "agent-restaurant");
     assert_eq!(line["buffer"]["fill"], 0.25);
+    assert_eq!(line["buffer"]["records"], 12);
+    assert_eq!(line["clock_offset_ms"], 2500, "its clock is ahead");
     assert_eq!(line["state"], "online");
     let status = gateway.get("/api/status").await;
     let reasons: Vec<&Value> = status["refused"].as_array().unwrap().iter().collect();
@@ -191,6 +194,7 @@ async fn what_was_given_up_is_received_as_such_and_shown_and_what_was_sent_is_ev
     assert_balanced(&page["agent"]["week"]);
     assert_eq!(page["devices"][0]["device"], "cold-room");
     assert_eq!(page["devices"][0]["state"], "online");
+    assert_eq!(page["devices"][0]["source"]["why"], "no_answer");
     for gaps in [
         &page["gaps"],
         &gateway.get("/api/sites/restaurant").await["gaps"],
