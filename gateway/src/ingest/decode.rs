@@ -7,6 +7,9 @@ use contract::{
     Timestamp,
     receipt::{self, Receipt},
 };
+use std::io::Read as _;
+
+const INFLATED_MAX: u64 = 8 << 20;
 
 /// The bytes are not a protobuf message of this shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +34,9 @@ pub enum Value<'a> {
     Bool(bool),
     /// `string_value`.
     Text(&'a [u8]),
-    /// A data set, template, bytes or extension.
+    /// `bytes_value`.
+    Bytes(&'a [u8]),
+    /// A data set, template or extension.
     Other,
 }
 
@@ -210,6 +215,7 @@ fn metric(bytes: &[u8]) -> Result<Metric<'_>, Malformed> {
             (7, Field::Varint(n)) => metric.is_null = n != 0,
             (9, Field::Bytes(set)) => metric.properties = Some(set),
             (15, Field::Bytes(text)) => metric.value = Value::Text(text),
+            (16, Field::Bytes(bytes)) => metric.value = Value::Bytes(bytes),
             (16..=19, _) => metric.value = Value::Other,
             _ => {}
         }
@@ -269,7 +275,7 @@ pub fn number(value: Value<'_>, datatype: u32) -> Option<f64> {
         (Value::Int(v), _) => f64::from(v),
         (Value::Long(v), 1..=4) => v as i64 as f64,
         (Value::Long(v), _) => v as f64,
-        (Value::None | Value::Text(_) | Value::Other, _) => return None,
+        (Value::None | Value::Text(_) | Value::Bytes(_) | Value::Other, _) => return None,
     })
 }
 
@@ -320,6 +326,26 @@ fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
         put_bytes(&mut payload, 2, metric);
     }
     payload
+}
+
+/// The payload in the body of a compressed one.
+pub fn inflate(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut inflated = Vec::new();
+    let read = if body.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::GzDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    } else {
+        flate2::read::ZlibDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    };
+    match read {
+        Ok(_) if (inflated.len() as u64) < INFLATED_MAX => Ok(inflated),
+        _ => Err(Malformed(
+            "the compressed body cannot be inflated within its limit",
+        )),
+    }
 }
 
 fn put_varint(to: &mut Vec<u8>, mut n: u64) {
