@@ -99,23 +99,16 @@ async fn a_full_buffer_lets_go_of_the_oldest_and_the_host_sees_exactly_what_is_m
     buffer.close().await;
     let host = Host::start().await;
     let running = start(&config(folder.path(), host.port, "127.0.0.1:1", "")).await;
-    host.until("everything that waited", |arrived| {
-        let numbers: BTreeSet<u64> = records(arrived, "").iter().map(|r| r.0).collect();
-        (first..=head).all(|n| numbers.contains(&n)).then_some(())
-    })
-    .await;
-    host.until("a gap of each device", |arrived| {
-        let gaps = (0..3).filter(|n| {
-            of(arrived, &device(*n))
-                .values()
-                .any(|m| gap_of(m).is_some())
-        });
-        (gaps.count() == 3).then_some(())
-    })
-    .await;
     let metrics = running.metrics();
-    host.until("the receipt beyond the gap", |_| {
-        (metrics.records_waiting.get() <= 3).then_some(())
+    host.until("everything that waited, and its receipt", |arrived| {
+        (metrics.records_sent.get() > 200 && metrics.records_waiting.get() <= 3).then_some(())?;
+        let gaps = (0..3).map(|n| {
+            of(arrived, &device(n))
+                .values()
+                .filter_map(|m| gap_of(m))
+                .count()
+        });
+        gaps.min().filter(|least| *least > 0).map(|_| ())
     })
     .await;
     running.drain().await;
@@ -123,22 +116,25 @@ async fn a_full_buffer_lets_go_of_the_oldest_and_the_host_sees_exactly_what_is_m
     for n in 0..3 {
         let messages = of(&arrived, &device(n));
         let gaps: Vec<Gap> = messages.values().filter_map(|m| gap_of(m)).collect();
-        let [gap] = &gaps[..] else {
-            panic!("not one gap: {gaps:?}")
-        };
-        assert_eq!(gap.reason, GapReason::BufferFull);
-        let lost: Vec<Record> = (1..first)
-            .map(poll)
-            .filter(|p| p.device == device(n))
-            .collect();
-        assert_eq!((gap.from, gap.to), (lost[0].at, lost[lost.len() - 1].at));
+        assert!(gaps.iter().all(|gap| gap.reason == GapReason::BufferFull));
+        // While the first of what waited is on its way, more may have to go.
+        assert!(gaps.len() <= 2, "{gaps:?}");
         let come: u64 = messages.values().map(|m| readings(m).count() as u64).sum();
-        assert_eq!(come + gap.readings, expected[&device(n)]);
-        let (from, to) = gap.records.unwrap();
+        let missing: u64 = gaps.iter().map(|gap| gap.readings).sum();
+        assert_eq!(come + missing, expected[&device(n)]);
+        let is_lost =
+            |number: &u64| poll(*number).device == device(n) && !messages.contains_key(number);
+        let lost: Vec<u64> = (1..=polls).filter(is_lost).collect();
+        let (low, high) = (lost[0], lost[lost.len() - 1]);
         assert!(
-            from <= 3 && to < first && to + 3 >= first,
-            "{from} {to} {first}"
+            high >= first - 3 && lost.len() as u64 >= (first - 3) / 3,
+            "{low} {high} {first}"
         );
+        assert_eq!(gaps.iter().map(|gap| gap.from).min(), Some(poll(low).at));
+        assert_eq!(gaps.iter().map(|gap| gap.to).max(), Some(poll(high).at));
+        let records = gaps.iter().filter_map(|gap| gap.records);
+        assert_eq!(records.clone().map(|(from, _)| from).min(), Some(low));
+        assert_eq!(records.map(|(_, to)| to).max(), Some(high));
     }
 }
 
@@ -241,17 +237,18 @@ async fn with_the_line_cut_again_and_again_each_record_comes_once_in_the_order_o
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let enough = records(&host.arrived(), "").len() + 50 + (state >> 33) as usize % 250;
+        let enough = host.arrived().len() + 50 + (state >> 33) as usize % 250;
         host.until("some more records", |arrived| {
-            (records(arrived, "").len() >= enough).then_some(())
+            (arrived.len() >= enough).then_some(())
         })
         .await;
         host.cuts.send_modify(|cuts| *cuts += 1);
     }
     let metrics = running.metrics();
     host.until("everything that waited", |arrived| {
-        let is_all = (1..=4_000).all(|n| records(arrived, "").iter().any(|r| r.0 == n));
-        (metrics.records_waiting.get() <= 3 && is_all).then_some(())
+        (metrics.records_waiting.get() <= 3).then_some(())?;
+        let numbers: BTreeSet<u64> = records(arrived, "").iter().map(|r| r.0).collect();
+        (1..=4_000).all(|n| numbers.contains(&n)).then_some(())
     })
     .await;
     running.drain().await;
@@ -313,7 +310,11 @@ async fn readings_of_a_clock_behind_the_newest_record_say_so_until_the_gateway_a
         (qualities(arrived).last() == Some(&1) && qualities(arrived).contains(&0)).then_some(())
     })
     .await;
-    assert_eq!(running.metrics().clock_untrusted.get(), 0);
+    let metrics = running.metrics();
+    host.until("a clock that is said to be trusted", |_| {
+        (metrics.clock_untrusted.get() == 0).then_some(())
+    })
+    .await;
     assert!(running.metrics().clock_offset_ms.get().abs() < 2_000);
     running.drain().await;
     let codes = qualities(&host.arrived());

@@ -122,15 +122,12 @@ impl Agent {
     /// What the newest receipt says is there beyond the unbroken run.
     fn also(&self) -> Vec<(u64, u64)> {
         let commands = self.commands.lock().unwrap();
-        let receipts = commands
-            .iter()
-            .flat_map(|bytes| payload::commands(bytes).unwrap());
-        let last = receipts
-            .filter_map(|command| match command {
-                payload::Command::Receipt(receipt) => Some(receipt.also),
-                payload::Command::Rebirth => None,
-            })
-            .last();
+        let receipts = commands.iter().rev();
+        let mut receipts = receipts.flat_map(|bytes| payload::commands(bytes).unwrap());
+        let last = receipts.find_map(|command| match command {
+            payload::Command::Receipt(receipt) => Some(receipt.also),
+            payload::Command::Rebirth => None,
+        });
         last.unwrap_or_default()
     }
 
