@@ -10,6 +10,7 @@ pub mod config; // one file, all problems in one run
 pub mod giving_up; // what a block was that is let go of
 pub mod metrics; // every counter, declared in one place
 pub mod missing; // readings that will never come, until they are said
+pub mod probe; // what a bus answers, for whoever sets the agent up
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes

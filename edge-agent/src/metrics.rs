@@ -75,6 +75,8 @@ pub struct Metrics {
     pub polls: Count,
     /// Polls left out because the one before took too long.
     pub polls_skipped: Count,
+    /// Polls whose answer could not be read.
+    pub answers_unreadable: Count,
     /// Points that gave no value.
     pub absences: Count,
     /// Readings on disk, absences included.
@@ -123,6 +125,7 @@ impl Metrics {
         tracing::info!(
             polls = self.polls.get(),
             polls_skipped = self.polls_skipped.get(),
+            answers_unreadable = self.answers_unreadable.get(),
             absences = self.absences.get(),
             readings_stored = self.readings_stored.get(),
             records_lost_full = self.records_lost_full.get(),

@@ -304,7 +304,8 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A duration such as `500ms`, `5s`, `1m` or `1h`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let millis = match unit.trim() {

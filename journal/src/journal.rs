@@ -296,7 +296,19 @@ fn kib(bytes: usize) -> u32 {
         .min(u32::MAX >> 3)
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// The lock of a journal. It is let go of by name: a child process that is just being started shares the file for a
+/// moment, and closing our end of it would not be enough.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of a journal could not be let go of; it ends with the process");
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let refuse = |source| OpenError::Lock {
@@ -310,7 +322,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .open(PathBuf::from(name))
         .map_err(refuse)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             path: path.to_owned(),
         }),

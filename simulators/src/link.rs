@@ -323,14 +323,15 @@ async fn pump(
         }
         let stop_at = trips_at(shared, way, &mut packets, &chunk[..count]);
         let passed = stop_at.unwrap_or(count);
-        if to.write_all(&chunk[..passed]).await.is_err() {
-            return End::Closed;
-        }
         let counter = match way {
             Way::Down => &shared.counts.down,
             Way::Up | Way::Both => &shared.counts.up,
         };
+        // Before they are written: whoever has read them finds them counted.
         counter.fetch_add(passed as u64, Relaxed);
+        if to.write_all(&chunk[..passed]).await.is_err() {
+            return End::Closed;
+        }
         if stop_at.is_some() {
             shared.fault.send_replace(Fault::Closed);
             *lock(&shared.trip) = None;

@@ -74,7 +74,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// A bad line: passes TCP on, with faults. Prints what passed at every step and when it is stopped.
+    /// A bad line: passes TCP on, with faults. Prints what passed after every step.
     Link {
         /// Where it listens.
         #[arg(long)]

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -53,9 +52,10 @@ pub struct Outage {
     folder: PathBuf,
     binaries: Binaries,
     recording: Recording,
-    instrument: SocketAddr,
-    /// The line; without a fault at first.
+    /// The line to the gateway or broker; without a fault at first.
     pub link: Link,
+    /// The line to the instrument; without a fault at first.
+    pub instrument_line: Link,
     route: Route,
     /// The agent.
     pub agent: Process,
@@ -74,6 +74,8 @@ pub struct Tally {
     pub records: u64,
     /// Readings in the journal.
     pub readings: u64,
+    /// Of these, absences.
+    pub absences: u64,
     /// Records that the agent numbered and the journal has not.
     pub lost: u64,
     /// Records or readings that the journal has more than once.
@@ -134,17 +136,19 @@ impl Outage {
             make_authority(binaries, &config)?;
             issue(binaries, &config, AGENT, &path("identity"))?;
         }
-        let link = Link::start(([127, 0, 0, 1], 0).into(), door.address(), seed)
-            .context("the line cannot listen")?;
+        let line = |to| Link::start(([127, 0, 0, 1], 0).into(), to, seed);
+        let link = line(door.address()).context("the line cannot listen")?;
+        let instrument_line = line(instrument).context("the line cannot listen")?;
         let replay = recording.play(binaries, instrument, &path("replay.log"))?;
         let gateway = start_gateway(binaries, &config, &path("gateway.log"))?;
-        let agent = agent(binaries, folder, &recording, instrument, &link, &route)?;
+        let lines = [&instrument_line, &link];
+        let agent = agent(binaries, folder, &recording, lines, &route)?;
         Ok(Outage {
             folder: folder.to_owned(),
             binaries: binaries.clone(),
             recording,
-            instrument,
             link,
+            instrument_line,
             route,
             agent,
             gateway,
@@ -174,8 +178,7 @@ impl Outage {
             &self.binaries,
             &self.folder,
             &self.recording,
-            self.instrument,
-            &self.link,
+            [&self.instrument_line, &self.link],
             &self.route,
         )?;
         Ok(())
@@ -336,8 +339,7 @@ fn agent(
     binaries: &Binaries,
     folder: &Path,
     recording: &Recording,
-    instrument: SocketAddr,
-    link: &Link,
+    [instrument, link]: [&Link; 2],
     route: &Route,
 ) -> anyhow::Result<Process> {
     let certificates = folder.join("identity");
@@ -345,7 +347,13 @@ fn agent(
         Route::Tls => Identity::Certificates(&certificates),
         Route::Plain | Route::Broker(_) => Identity::Anonymous,
     };
-    recording.agent(binaries, folder, instrument, link.address(), identity)
+    recording.agent(
+        binaries,
+        folder,
+        instrument.address(),
+        link.address(),
+        identity,
+    )
 }
 
 /// The journal against the agent's own numbers, and against the recording.
@@ -371,6 +379,7 @@ fn count(folder: &Path, recording: &Recording) -> anyhow::Result<Tally> {
     Ok(Tally {
         records: sent.numbered,
         readings: balance.readings,
+        absences: balance.missing,
         lost: sent.numbered.abs_diff(arrived.records),
         doubled: balance.doubled + arrived.doubled,
         retimed,

@@ -28,6 +28,14 @@ pub struct State {
 }
 
 impl State {
+    /// The answer to a question, and when it comes.
+    fn hear(&mut self, frame: &[u8]) -> (Instant, Option<Vec<u8>>) {
+        let answer = self.answer(frame);
+        let delays = self.delays.len().max(1);
+        let delay = self.delays.get(self.heard.len() % delays).copied();
+        (Instant::now() + delay.unwrap_or_default(), answer)
+    }
+
     fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         let word = |n: usize| u16::from_be_bytes([frame[n], frame[n + 1]]);
         let (unit, start, count) = (frame[0], word(2), word(4));
@@ -37,7 +45,10 @@ impl State {
         if self.dead.contains(&unit) {
             return None;
         }
-        if let Some(code) = registers.clone().find_map(|r| self.refused.get(&r)) {
+        let refused = registers.clone().find_map(|r| self.refused.get(&r));
+        // There are no coils and no discrete inputs.
+        let no_bits = (frame[1] <= 2).then_some(&1);
+        if let Some(code) = no_bits.or(refused) {
             answer[1] |= 0x80;
             answer.push(*code);
         } else {
@@ -95,17 +106,18 @@ impl Line {
         };
         let (questions, waiting) = mpsc::unbounded_channel();
         let connected: Arc<tokio::sync::Mutex<Option<OwnedWriteHalf>>> = Arc::default();
-        tokio::spawn(answer(line.clone(), waiting, connected.clone()));
+        tokio::spawn(answer(waiting, connected.clone()));
+        let heard = line.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (mut read, write) = stream.into_split();
                 *connected.lock().await = Some(write);
-                let questions = questions.clone();
+                let (questions, line) = (questions.clone(), heard.clone());
                 tokio::spawn(async move {
                     let mut frame = [0u8; 8];
                     while read.read_exact(&mut frame).await.is_ok() {
                         assert_eq!(frame[6..], crc(&frame[..6]), "the agent's checksum");
-                        questions.send((Instant::now(), frame)).unwrap();
+                        questions.send(line.state().hear(&frame)).unwrap();
                     }
                 });
             }
@@ -116,19 +128,11 @@ impl Line {
 
 /// The devices answer in the order of the questions.
 async fn answer(
-    line: Line,
-    mut waiting: mpsc::UnboundedReceiver<(Instant, [u8; 8])>,
+    mut waiting: mpsc::UnboundedReceiver<(Instant, Option<Vec<u8>>)>,
     connected: Arc<tokio::sync::Mutex<Option<OwnedWriteHalf>>>,
 ) {
-    while let Some((asked, frame)) = waiting.recv().await {
-        let (answer, delay) = {
-            let mut state = line.state();
-            let answer = state.answer(&frame);
-            let delays = state.delays.len().max(1);
-            let delay = state.delays.get(state.heard.len() % delays).copied();
-            (answer, delay.unwrap_or_default())
-        };
-        sleep_until(asked + delay).await;
+    while let Some((at, answer)) = waiting.recv().await {
+        sleep_until(at).await;
         if let (Some(answer), Some(to)) = (answer, &mut *connected.lock().await) {
             // Whoever asked may have gone; the line does not care.
             let _ = to.write_all(&answer).await;

@@ -8,6 +8,8 @@ mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
 mod line; // a serial line behind a TCP box
 mod modbus; // late, refusing and exchanged devices
+mod probe; // what a probe finds
+mod pymodbus; // a line with instruments nobody here wrote
 mod restored; // a buffer file put back from an old copy
 mod run; // the story: silence, outage, kill -9
 mod session; // the Sparkplug session as a table

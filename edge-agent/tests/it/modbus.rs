@@ -61,7 +61,7 @@ async fn a_late_answer_on_a_line_is_never_taken_for_the_next_one() {
     let mut state = 7u32;
     let any = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        MS * ((state >> 16) % 70)
+        MS * [3, 3, (state >> 16) % 80][(state >> 24) as usize % 3]
     });
     let mut parts: Vec<Vec<Duration>> = [25, 35, 45, 62, 85].map(|ms| vec![MS * ms]).into();
     parts.push(any.take(97).collect());

@@ -74,6 +74,35 @@ fn a_half_open_line_is_noticed_and_loses_nothing_in_either_direction() -> anyhow
 }
 
 #[test]
+fn a_bad_line_to_the_instrument_gives_absences_and_never_a_reading_of_another_time()
+-> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut outage = start(folder.path(), Route::Plain, 40, 20_261_208)?;
+    // An answer may take a second: around it some come in time and some too late.
+    let faults = [
+        Fault::HalfOpen(Way::Down),
+        Fault::Delay(Duration::from_millis(495)),
+        Fault::Closed,
+        Fault::Slow { bytes_per_s: 60 },
+    ];
+    for fault in faults {
+        outage.instrument_line.set(fault);
+        let before = outage.link.passed().bytes_up;
+        let began = Instant::now();
+        wait_for("absences, or readings", Duration::from_secs(60), || {
+            outage.agent.check()?;
+            let passed = outage.link.passed().bytes_up > before;
+            Ok((passed && began.elapsed() > Duration::from_secs(4)).then_some(()))
+        })?;
+        outage.instrument_line.set(Fault::None);
+        outage.flows()?;
+    }
+    let tally = settle_evenly(&mut outage)?;
+    assert!(tally.absences > 8, "{tally:?}");
+    Ok(())
+}
+
+#[test]
 fn bits_turned_on_a_line_with_tls_cost_connections_and_change_no_reading() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut outage = start(folder.path(), Route::Tls, 40, 20_261_203)?;

@@ -189,6 +189,9 @@ impl Shared {
             false => told.instrument.poll(link).await,
         };
         self.metrics.polls.add(1);
+        if polled.outcome == Outcome::Silent(Absence::Unreadable) {
+            self.metrics.answers_unreadable.add(1);
+        }
         self.note_line(polled.outcome);
         self.schedule().done(turn.device, polled.outcome);
         self.changed.notify_one();

@@ -72,6 +72,7 @@ pub struct Instrument {
     reads: Vec<Read>,
     known: Known,
     debt: Debt,
+    is_garbled: bool,
 }
 
 impl Instrument {
@@ -82,6 +83,7 @@ impl Instrument {
             reads: plan(&points, device.gap_max),
             known: Known::No,
             debt: Debt::No,
+            is_garbled: false,
             points,
             device,
         }
@@ -116,6 +118,7 @@ impl Instrument {
             }
         };
         let Some((failure, is_partial)) = end else {
+            self.is_garbled = false;
             return self.polled(answers, Outcome::Answered);
         };
         let asked = talk.asked;
@@ -240,8 +243,11 @@ impl Instrument {
         }
     }
 
-    fn tell(&self, failure: &Failure) -> Absence {
-        if let Failure::Unreadable(sample) = failure {
+    /// The reason; of answers that cannot be read the first one is shown.
+    fn tell(&mut self, failure: &Failure) -> Absence {
+        if let Failure::Unreadable(sample) = failure
+            && !std::mem::replace(&mut self.is_garbled, true)
+        {
             tracing::warn!(device = %self.device.id, sample = ?sample, "an answer cannot be read");
         }
         absence(failure)
