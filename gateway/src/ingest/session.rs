@@ -13,7 +13,11 @@ use super::ranges::Ranges;
 use super::record::{DataHead, Sample};
 use super::refused::Reason;
 use super::table::{Slot, Table};
-use contract::{AgentId, DeviceId, PointName, SiteId, Timestamp, payload::EVERY, receipt};
+use contract::{
+    AgentId, DeviceId, PointName, SiteId, Timestamp,
+    payload::EVERY,
+    receipt::{self, Receipt},
+};
 
 /// A rebirth is asked for at most this often.
 pub const REBIRTH_EVERY_MS: i64 = 5_000;
@@ -538,10 +542,14 @@ impl Node {
         }
     }
 
-    /// Name of a stream and the record through which it is on disk without a gap.
-    pub fn receipt(&self, stream: usize) -> Option<(&str, u64)> {
+    /// What to say of a stream: the record through which it is on disk without a gap, and the highest number heard of.
+    pub fn receipt(&self, stream: usize) -> Option<Receipt> {
         let stream = self.streams.get(stream)?;
-        Some((&stream.name, stream.committed.through()))
+        Some(Receipt {
+            stream: stream.name.clone(),
+            through: stream.committed.through(),
+            highest: stream.staged.highest(),
+        })
     }
 }
 

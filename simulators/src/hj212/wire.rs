@@ -70,18 +70,24 @@ impl Packet {
             Checked::Modbus => modbus(plain.as_bytes()),
         };
         let sent = match key {
-            Some(key) => self.with_data(&seal(&self.data, key)),
-            None => plain.clone(),
+            Some(key) => {
+                let around = self.with_data("");
+                let (before, after) = around.as_bytes().split_at(around.len() - 2);
+                [before, &seal(&self.data, key), after].concat()
+            }
+            None => plain.clone().into_bytes(),
         };
-        format!("##{:04}{sent}{crc:04X}\r\n", plain.len()).into_bytes()
+        let head = format!("##{:04}", plain.len());
+        let tail = format!("{crc:04X}\r\n");
+        [head.as_bytes(), &sent, tail.as_bytes()].concat()
     }
 }
 
 /// Whole blocks of 16 bytes as `{0xHH,…}`, what is left in plain text.
-fn seal(data: &str, key: &[u8; 16]) -> String {
+fn seal(data: &str, key: &[u8; 16]) -> Vec<u8> {
     let (blocks, rest) = data.as_bytes().as_chunks::<16>();
     if blocks.is_empty() {
-        return data.to_owned();
+        return data.as_bytes().to_vec();
     }
     let cipher = Sm4::new(&Array(*key));
     let mut text = String::from("{");
@@ -93,7 +99,8 @@ fn seal(data: &str, key: &[u8; 16]) -> String {
             let _ = write!(text, "{comma}0x{byte:02X}");
         }
     }
-    text + "}" + &String::from_utf8_lossy(rest)
+    // A block may end within a character: what is left is bytes, not text.
+    [text.as_bytes(), b"}", rest].concat()
 }
 
 fn shift_out(mut register: u16) -> u16 {
@@ -194,7 +201,7 @@ mod tests {
     fn whole_blocks_are_encrypted_and_the_rest_is_not() {
         let sealed = seal("0123456789ABCDEFrest", b"0000000000000000");
         assert_eq!(sealed.len(), 1 + 16 * 5 - 1 + 1 + 4);
-        assert!(sealed.starts_with("{0x") && sealed.ends_with("}rest"));
-        assert_eq!(seal("short", b"0000000000000000"), "short");
+        assert!(sealed.starts_with(b"{0x") && sealed.ends_with(b"}rest"));
+        assert_eq!(seal("short", b"0000000000000000"), b"short");
     }
 }

@@ -53,17 +53,21 @@ impl<'f> Text<'f> {
     pub fn open(frame: &Frame<'f>, key: Option<&Key>) -> Self {
         let wire = String::from_utf8_lossy(frame.segment);
         let mut complaints = Vec::new();
-        if matches!(wire, Cow::Owned(_)) {
-            let what = "some bytes are not UTF-8 (GBK, usually) and are shown as U+FFFD";
-            complain(&mut complaints, Code::NotUtf8, "segment", what);
-        }
-        let area = data_area(&wire).filter(|area| sm4::is_sealed(&wire[area.clone()]));
+        // One character a byte, so that places in it are places in the segment.
+        let mask: Cow<'_, str> = match &wire {
+            Cow::Borrowed(text) => Cow::Borrowed(text),
+            Cow::Owned(_) => {
+                let ascii = |&byte: &u8| char::from(if byte.is_ascii() { byte } else { b'?' });
+                frame.segment.iter().map(ascii).collect()
+            }
+        };
+        let area = data_area(&mask).filter(|area| sm4::is_sealed(&mask[area.clone()]));
         let is_sealed = area.is_some();
         let mut plain = None;
         let mut plain_length = None;
         if let Some(area) = area {
-            let data = &wire[area.clone()];
-            plain_length = sm4::plain_length(data).map(|n| wire.len() - data.len() + n);
+            let data = &frame.segment[area.clone()];
+            plain_length = sm4::plain_length(data).map(|n| frame.segment.len() - data.len() + n);
             match key.map(|key| sm4::open(data, key)) {
                 None => {
                     let what = "the data area is encrypted and there is no key";
@@ -84,6 +88,10 @@ impl<'f> Text<'f> {
                     plain = Some(whole);
                 }
             }
+        }
+        if std::str::from_utf8(plain.as_deref().unwrap_or(frame.segment)).is_err() {
+            let what = "some bytes are not UTF-8 (GBK, usually) and are shown as U+FFFD";
+            complain(&mut complaints, Code::NotUtf8, "segment", what);
         }
         let crc = judge_crc(frame, is_sealed, plain.as_deref(), &mut complaints);
         let is_length_wrong = judge_length(frame, plain_length, &mut complaints);

@@ -57,14 +57,14 @@ pub fn is_sealed(data: &str) -> bool {
 }
 
 /// How long the plain data area is, without a key.
-pub fn plain_length(data: &str) -> Option<usize> {
+pub fn plain_length(data: &[u8]) -> Option<usize> {
     parts(data)
         .ok()
         .map(|(bytes, rest)| bytes.len() + rest.len())
 }
 
 /// The plain data area.
-pub fn open(data: &str, key: &Key) -> Result<Vec<u8>, SealError> {
+pub fn open(data: &[u8], key: &Key) -> Result<Vec<u8>, SealError> {
     let (mut bytes, rest) = parts(data)?;
     let (blocks, left) = bytes.as_chunks_mut::<16>();
     if !left.is_empty() {
@@ -76,14 +76,17 @@ pub fn open(data: &str, key: &Key) -> Result<Vec<u8>, SealError> {
         cipher.decrypt_block(&mut plain);
         *block = plain.0;
     }
-    bytes.extend_from_slice(rest.as_bytes());
+    bytes.extend_from_slice(rest);
     Ok(bytes)
 }
 
-fn parts(data: &str) -> Result<(Vec<u8>, &str), SealError> {
-    let data = data.trim_start();
-    let inner = data.strip_prefix('{').unwrap_or(data);
-    let (list, rest) = inner.split_once('}').ok_or(SealError::NotClosed)?;
+/// Bytes and not text: a block may end within a character, and what is left then begins within it.
+fn parts(data: &[u8]) -> Result<(Vec<u8>, &[u8]), SealError> {
+    let data = data.trim_ascii_start();
+    let inner = data.strip_prefix(b"{").unwrap_or(data);
+    let end = inner.iter().position(|byte| *byte == b'}');
+    let (list, rest) = inner.split_at(end.ok_or(SealError::NotClosed)?);
+    let list = String::from_utf8_lossy(list);
     let byte = |text: &str| {
         let digits = text.trim();
         let digits = digits.strip_prefix("0x").or(digits.strip_prefix("0X"));
@@ -97,7 +100,7 @@ fn parts(data: &str) -> Result<(Vec<u8>, &str), SealError> {
         .filter(|t| !t.trim().is_empty())
         .map(byte)
         .collect();
-    Ok((bytes?, rest))
+    Ok((bytes?, &rest[1..]))
 }
 
 #[cfg(test)]
@@ -109,12 +112,12 @@ mod tests {
         let key: Key = "0123456789abcdeffedcba9876543210".parse().unwrap();
         let sealed =
             "{0x68,0x1E,0xDF,0x34,0xd2,0x06,0x96,0x5E,0x86,0xB3,0xE9,0x4F,0x53,0x6E,0x42,0x46}ag=N";
-        let plain = open(sealed, &key).unwrap();
+        let plain = open(sealed.as_bytes(), &key).unwrap();
         let mut expected: Vec<u8> = [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF].to_vec();
         expected.extend([0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10]);
         expected.extend(b"ag=N");
         assert_eq!(plain, expected);
-        assert_eq!(plain_length(sealed), Some(20));
+        assert_eq!(plain_length(sealed.as_bytes()), Some(20));
     }
 
     #[test]
@@ -125,10 +128,10 @@ mod tests {
             "***"
         );
         let key: Key = "0000000000000000".parse().unwrap();
-        assert_eq!(open("{0x01}a", &key), Err(SealError::NotWhole(1)));
-        assert_eq!(open("{0x01", &key), Err(SealError::NotClosed));
+        assert_eq!(open(b"{0x01}a", &key), Err(SealError::NotWhole(1)));
+        assert_eq!(open(b"{0x01", &key), Err(SealError::NotClosed));
         assert_eq!(
-            open("{0xZZ}", &key),
+            open(b"{0xZZ}", &key),
             Err(SealError::NotAByte("0xZZ".into()))
         );
     }

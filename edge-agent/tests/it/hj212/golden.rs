@@ -239,6 +239,36 @@ fn an_encrypted_frame_needs_its_key() {
 }
 
 #[test]
+fn a_block_that_ends_within_a_character_is_read() {
+    let key = "k3y-of-sixteen-b";
+    for filler in 0..16 {
+        let packet = simulators::hj212::wire::Packet {
+            qn: "20260801090000001".into(),
+            st: "32".into(),
+            cn: "3020".into(),
+            pw: "123456".into(),
+            mn: "010000A8900016F000169DC0".into(),
+            flag: 9,
+            part: None,
+            is_backfill: false,
+            data: format!(
+                "DataTime=20260801090000;i11001-Info=//{}清洗管路已完成//",
+                "x".repeat(filler)
+            ),
+        };
+        let right = simulators::hj212::wire::Checked::Right;
+        let bytes = packet.encode(key.as_bytes().try_into().ok(), right);
+        let line = &decode(&bytes, Some(key))[0];
+        assert_eq!(
+            (line["verdict"].as_str(), codes(line)),
+            (Some("ok"), vec![]),
+            "{filler}"
+        );
+        decode(&bytes, None);
+    }
+}
+
+#[test]
 fn the_document_explains_every_complaint() {
     let document = include_str!("../../../../docs/protocol/hj212.md");
     for code in edge_agent::source::hj212::complaint::Code::ALL {
