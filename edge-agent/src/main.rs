@@ -70,7 +70,14 @@ enum Probe {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
-            println!("{:#?}", load(&config));
+            let config = load(&config);
+            println!("{config:#?}");
+            if let Some(holds) = config.holds() {
+                println!(
+                    "The buffer holds {:.0} hours of {:.1} readings a second, before it lets go of the oldest.",
+                    holds.hours, holds.readings_per_s
+                );
+            }
             Ok(())
         }
         Command::Probe(Probe::Modbus(arguments)) => {

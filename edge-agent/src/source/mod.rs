@@ -10,7 +10,7 @@ pub mod hj212; // what data loggers say; the codec
 pub mod modbus; // registers asked for by poll
 
 use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
-use contract::{DeviceId, PointName, Timestamp};
+use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -64,8 +64,20 @@ impl Sink {
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
     /// own; the last such time is what [`Sink::shown`] gives after a restart.
+    ///
+    /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
+    /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
-        self.buffer.append(record, is_own).await;
+        self.metrics.answers.stored(record);
+        let is_trusted = self.buffer.time.is_trusted();
+        let is_doubted = match is_own {
+            true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
+            false => !is_trusted,
+        };
+        match is_doubted {
+            true => self.buffer.append(&doubted(record.clone()), is_own).await,
+            false => self.buffer.append(record, is_own).await,
+        }
     }
 
     /// The time of the last stored record of a device with a clock of its own.
@@ -79,6 +91,23 @@ impl Sink {
             tracing::error!(%device, %error, "the unit of a new point cannot be kept");
         }
     }
+}
+
+const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
+const DAY_MS: i64 = 86_400_000;
+
+fn is_impossible(at: Timestamp, now: Option<Timestamp>) -> bool {
+    at < YEAR_2000 || now.is_some_and(|now| at.since(now) > DAY_MS)
+}
+
+/// Good readings become doubted ones; a doubt or an absence stays what it is.
+fn doubted(mut record: Record) -> Record {
+    for reading in &mut record.readings {
+        if reading.quality.is_good() {
+            reading.quality = Quality::Suspect(Doubt::UntrustedClock);
+        }
+    }
+    record
 }
 
 /// A source, as it was configured.

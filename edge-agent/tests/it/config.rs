@@ -11,6 +11,16 @@ fn the_example_and_every_device_profile_load() {
     let lines = config::load(&folder.join("edge-agent-serial.toml"));
     let lines = lines.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((lines.sources.len(), lines.devices().len()), (3, 5));
+    let holds = config.holds().unwrap();
+    let points: f64 = config
+        .devices()
+        .iter()
+        .flat_map(|device| &device.points)
+        .map(|point| 1.0 / point.every.unwrap().as_secs_f64())
+        .sum();
+    assert!((holds.readings_per_s - points).abs() < 1e-9, "{holds:?}");
+    let each = config.buffer.bytes_max as f64 / (holds.hours * 3600.0 * points);
+    assert!((20.0..60.0).contains(&each), "{each} bytes a reading");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder.join("devices")).unwrap() {
         let path = entry.unwrap().path();

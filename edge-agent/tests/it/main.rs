@@ -1,6 +1,7 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
 mod buffer; // the buffer against a model, killed, full, cut and altered
+mod complete; // each due poll is a record or inside a gap
 mod config; // every problem in one run
 mod hj212; // data loggers of the environment
 mod host; // a tiny MQTT host with a gateway's receipts
