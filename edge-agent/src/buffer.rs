@@ -204,33 +204,52 @@ impl Buffer {
     pub async fn append(&self, record: &Record, is_own: bool) {
         let lost = self.lost().remove(&record.device);
         let result = match &lost {
-            Some(lost) => match self.store(&gap(record, lost), false).await {
+            Some(lost) => match self.store(&gap(record, lost), Vec::new()).await {
                 Ok(()) => {
                     let polls = lost.polls;
                     tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
-                    self.store(record, is_own).await
+                    self.store(record, shown(record, is_own)).await
                 }
                 Err(error) => return self.lose(record, Some(lost), &error),
             },
-            None => self.store(record, is_own).await,
+            None => self.store(record, shown(record, is_own)).await,
         };
         if let Err(error) = result {
             self.lose(record, None, &error);
         }
     }
 
-    async fn store(&self, record: &Record, is_own: bool) -> Result<(), AppendError> {
+    /// Stores a record whose sender keeps it until it is told that it is stored, with a note in the same transaction.
+    /// A refusal is no loss: the sender sends again.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        let stored = self.store(record, note.into_iter().collect()).await;
+        stored.inspect_err(|error| self.look(error))
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        let notes = self.journal.notes(key).inspect_err(
+            |error| tracing::error!(key, %error, "a note of the buffer cannot be read; a message may be taken twice"),
+        );
+        let found = notes.ok()?.into_iter().find(|(found, _)| found == key);
+        found.map(|(_, value)| value)
+    }
+
+    async fn store(
+        &self,
+        record: &Record,
+        notes: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
         let count = record.readings.len() as u64;
-        let at_ms = record.at.as_millis();
-        let note = || {
-            let key = format!("{SHOWN}{}", record.device);
-            (key, at_ms.to_le_bytes().to_vec())
-        };
         let staged = Staged {
-            at_ms,
+            at_ms: record.at.as_millis(),
             count,
             body: record.encode(),
-            notes: is_own.then(note).into_iter().collect(),
+            notes,
         };
         self.journal.append(staged).await?;
         self.metrics.readings_stored.add(count);
@@ -313,6 +332,14 @@ async fn fence(journal: &Journal) -> Result<u64, BufferError> {
         tracing::error!(%error, "the fence of the stream cannot be kept; a restart before the gateway is heard may pass it");
     }
     Ok(head.0)
+}
+
+fn shown(record: &Record, is_own: bool) -> Vec<(String, Vec<u8>)> {
+    let note = || {
+        let key = format!("{SHOWN}{}", record.device);
+        (key, record.at.as_millis().to_le_bytes().to_vec())
+    };
+    is_own.then(note).into_iter().collect()
 }
 
 fn gap(record: &Record, lost: &Lost) -> Record {

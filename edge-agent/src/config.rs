@@ -2,7 +2,7 @@
 
 use crate::{
     section::Section,
-    source::{Described, Source, modbus},
+    source::{Described, Source, hj212, modbus},
 };
 use contract::{AgentId, SiteId, problems::Problems};
 use std::{
@@ -106,22 +106,7 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let mut sources = Vec::new();
-    let mut ids = HashSet::new();
-    for part in top.sections("device", problems) {
-        let place = part.place("id");
-        let Some(device) = modbus::config::read(part, folder, problems) else {
-            continue;
-        };
-        if !ids.insert(device.id.clone()) {
-            problems.add(
-                place,
-                format!("device {} is there twice", device.id),
-                "give each device its own id",
-            );
-        }
-        sources.push(Source::Modbus(device));
-    }
+    let sources = sources(&mut top, folder, problems);
     top.finish(problems);
     Some(Config {
         site: site?,
@@ -130,6 +115,29 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
         gateway: gateway?,
         sources,
     })
+}
+
+/// Every kind of source; a device may be in one of them only.
+fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for part in top.sections_if_there("device", problems) {
+        sources.extend(modbus::config::read(part, folder, problems).map(Source::Modbus));
+    }
+    for part in top.sections_if_there("hj212", problems) {
+        sources.extend(hj212::config::read(part, folder, problems).map(Source::Hj212));
+    }
+    if sources.is_empty() && problems.is_empty() {
+        let fix = "write at least one [[device]] or [[hj212]]";
+        problems.add(top.place("device"), "nothing is to be read", fix);
+    }
+    let mut ids = HashSet::new();
+    for device in sources.iter().flat_map(Source::devices) {
+        if !ids.insert(device.id.clone()) {
+            let what = format!("device {} is there twice", device.id);
+            problems.add(top.place("device"), what, "give each device its own id");
+        }
+    }
+    sources
 }
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {

@@ -1,5 +1,6 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
+use crate::source::hj212::counts::Counts;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number that only grows, or (with `set`) a gauge.
@@ -32,6 +33,8 @@ pub struct Metrics {
     pub polls_skipped: Count,
     /// Points that gave no value.
     pub absences: Count,
+    /// What data loggers sent, and what was wrong with it.
+    pub hj212: Counts,
     /// Readings on disk, absences included.
     pub readings_stored: Count,
     /// Records refused because the buffer was full.
@@ -76,5 +79,6 @@ impl Metrics {
             streams_left = self.streams_left.get(),
             "metrics"
         );
+        self.hj212.log();
     }
 }

@@ -6,11 +6,12 @@
 //! Promise of every source: each record it takes is stored once; a reading has the time at which the device
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
-pub mod hj212; // what data loggers say; the codec
+pub mod hj212; // what data loggers say
 pub mod modbus; // registers asked for by poll
 
 use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
 use contract::{DeviceId, PointName, Timestamp};
+use journal::AppendError;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -68,6 +69,21 @@ impl Sink {
         self.buffer.append(record, is_own).await;
     }
 
+    /// Stores a record whose sender keeps it until it is told, with a note in the same transaction. On an error it is not
+    /// stored and not counted as lost.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        self.buffer.keep(record, note).await
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        self.buffer.note(key)
+    }
+
     /// The time of the last stored record of a device with a clock of its own.
     pub fn shown(&self, device: &DeviceId) -> Option<Timestamp> {
         self.buffer.shown(device)
@@ -86,6 +102,8 @@ impl Sink {
 pub enum Source {
     /// An instrument that is asked for its registers.
     Modbus(modbus::Device),
+    /// A door for data loggers that speak HJ 212.
+    Hj212(hj212::config::Door),
 }
 
 impl Source {
@@ -93,6 +111,7 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Source::Modbus(device) => format!("poll of {}", device.id),
+            Source::Hj212(door) => format!("HJ 212 on {}", door.listen),
         }
     }
 
@@ -100,6 +119,7 @@ impl Source {
     pub fn devices(&self) -> Vec<Described> {
         match self {
             Source::Modbus(device) => vec![device.described()],
+            Source::Hj212(door) => door.stations.iter().map(|s| s.described()).collect(),
         }
     }
 
@@ -107,6 +127,7 @@ impl Source {
     pub async fn run(self, sink: Sink, stop: Stop) {
         match self {
             Source::Modbus(device) => modbus::poll::run(device, sink, stop).await,
+            Source::Hj212(door) => hj212::host::run(door, sink, stop).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod buffer; // the buffer against a model, killed, full, cut and altered
 mod config; // every problem in one run
 mod hj212; // data loggers of the environment
+mod hj212_host; // the HJ 212 host against loggers, strangers and kill -9
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
 mod restored; // a buffer file put back from an old copy
