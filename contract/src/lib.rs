@@ -12,6 +12,7 @@ pub mod problems; // all that is wrong with a configuration, in one run
 pub mod quality; // how far a reading can be trusted
 pub mod reading; // value or absence, quality, time
 pub mod receipt; // "journaled through N"
+pub mod status; // how an agent does, said by itself
 pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
 pub mod uscc; // unified social credit code

@@ -114,6 +114,11 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
         .set_alias(receipt::SEQUENCE_ALIAS)
         .set_datatype(DataType::UInt64)
         .set_null();
+    let mut status = Wire::new();
+    status
+        .set_name(receipt::STATUS.to_owned())
+        .set_datatype(DataType::String)
+        .set_null();
     let mut metrics = vec![
         named(
             receipt::BDSEQ,
@@ -136,6 +141,7 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
             metric::Value::LongValue(first),
         ),
         sequence,
+        status,
     ];
     for wire in &mut metrics {
         wire.set_timestamp(to_wire(at));
@@ -238,16 +244,28 @@ pub fn data(
     payload(at, Some(seq), metrics)
 }
 
+/// NDATA with an agent's word of how it does, as JSON.
+pub fn node_status(at: Timestamp, seq: u8, json: String) -> Vec<u8> {
+    let value = metric::Value::StringValue(json);
+    let mut wire = named(receipt::STATUS, DataType::String, value);
+    wire.set_timestamp(to_wire(at));
+    payload(at, Some(seq), vec![wire])
+}
+
 /// The NCMD that says "journaled through N".
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
     let through = metric::Value::LongValue(receipt.through);
     let highest = metric::Value::LongValue(receipt.highest);
-    let metrics = vec![
+    let mut metrics = vec![
         named(receipt::STREAM, DataType::String, stream),
         named(receipt::THROUGH, DataType::UInt64, through),
         named(receipt::HIGHEST, DataType::UInt64, highest),
     ];
+    if !receipt.also.is_empty() {
+        let also = metric::Value::StringValue(receipt::also_to_text(&receipt.also));
+        metrics.push(named(receipt::ALSO, DataType::String, also));
+    }
     payload(at, None, metrics)
 }
 
@@ -274,12 +292,13 @@ pub enum Command {
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
-    let (mut stream, mut through, mut highest) = (None, None, None);
+    let (mut stream, mut through, mut highest, mut also) = (None, None, None, Vec::new());
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
+            (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
             (Some(receipt::HIGHEST), Scalar::Unsigned(n)) => highest = Some(n),
             _ => {}
         }
@@ -288,6 +307,7 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
         commands.push(Command::Receipt(Receipt {
             stream,
             through,
+            also,
             highest: highest.unwrap_or(through).max(through),
         }));
     }
@@ -487,8 +507,9 @@ mod tests {
     fn commands_are_read_back_and_strangers_left_out() {
         let receipt = Receipt {
             stream: "s".into(),
-            through: u64::MAX - 1,
+            through: u64::MAX - 9,
             highest: u64::MAX,
+            also: vec![(u64::MAX - 7, u64::MAX)],
         };
         let read = commands(&receipt_command(AT, &receipt)).unwrap();
         assert_eq!(read, [Command::Receipt(receipt)]);

@@ -42,6 +42,8 @@ impl Running {
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
         let stream = buffer.stream();
         let devices = config.devices();
+        buffer.expect(devices.clone());
+        metrics.answers.expect(&devices);
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
         let publisher = Publisher {
             agent: config.agent.to_string(),

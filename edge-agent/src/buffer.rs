@@ -4,25 +4,32 @@
 //! is given the gateway's receipt for it. Its number in the stream is its block number in the journal. The
 //! stream is named when the buffer file is made; a new file is a new stream.
 //!
-//! When full (or when the disk refuses): the newest records are refused, the state is logged as an error and
-//! counted, and when there is room again each device gets one record of absences at the time of its first lost
-//! poll, so that the gap can be seen. Not promised: that record after a crash while full.
+//! When full it lets go of its oldest records, and when the disk refuses, of the new one. Either way what is missing is
+//! gathered for each device ([`Missing`]) in notes that are written in the transaction in which the records go, and becomes
+//! gap records ([`Buffer::say_missing`]) when the gateway listens: a crash neither loses nor doubles a gap. What the disk
+//! refuses is only in RAM until it stores again; after a crash the time is said to be one in which the agent was off.
+
+mod full; // room for new records, and what is missing then
 
 use crate::{
+    clock::Timekeeper,
     config::BufferConfig,
+    giving_up::{self, GivenUp, Otherwise},
     metrics::Metrics,
+    missing::Missing,
+    publish::task::WINDOW,
     record::Record,
     salvage::{self, SalvageError},
-    source::PointInfo,
+    source::{Described, PointInfo},
 };
-use contract::{Absence, DeviceId, PointName, Quality, Reading, Timestamp};
+use contract::{DeviceId, Gap, GapReason, PointName, Timestamp, status::BufferStatus};
 use journal::{AppendError, Follower, Journal, Options, ReadError, Seq, Staged};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::Notify;
+use tokio::sync::{self, Notify};
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
@@ -32,6 +39,12 @@ const FENCE: &str = "fence";
 const SHOWN: &str = "shown/";
 /// Begins the note with what is known of a point that a device itself brought up.
 const POINT: &str = "point/";
+/// Begins the note with the time of a device's newest record, unless the clock was not trusted.
+const LAST: &str = "last/";
+/// Begins the note with what is missing of a device and not yet said.
+const MISSING: &str = "missing/";
+/// Part of its bytes by which it may be too full while its oldest records are under way: their receipts make room.
+const SLACK: u64 = 16;
 
 /// The buffer. Clones share it.
 #[derive(Clone)]
@@ -40,14 +53,30 @@ pub struct Buffer {
     stream: Arc<Mutex<String>>,
     fence: u64,
     metrics: Arc<Metrics>,
-    lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+    /// The clocks.
+    pub time: Arc<Timekeeper>,
+    bytes_max: u64,
+    /// What is missing, as the notes say it.
+    kept: Arc<sync::Mutex<HashMap<DeviceId, Missing>>>,
+    shared: Arc<Mutex<Shared>>,
     damage: Arc<Notify>,
     described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
 }
 
-struct Lost {
-    since: Timestamp,
-    polls: u64,
+#[derive(Default)]
+struct Shared {
+    /// What is missing and not in a note yet.
+    loose: HashMap<DeviceId, Missing>,
+    /// Devices that may have been due while the agent was off, until the clock is trusted.
+    off: Vec<Described>,
+    /// Times of their newest records when the buffer was opened.
+    last: HashMap<DeviceId, Timestamp>,
+    /// Numbers that were sent before and that the gateway has not spoken of since.
+    doubtful: Vec<(u64, u64)>,
+    /// Numbers that were sent on this connection and have no receipt yet.
+    under_way: [(u64, u64); 2],
+    is_full: bool,
+    is_refused: bool,
 }
 
 /// Why the buffer cannot be used.
@@ -71,7 +100,7 @@ impl Buffer {
     /// Opens the buffer, or makes it.
     pub async fn open(config: &BufferConfig, metrics: Arc<Metrics>) -> Result<Buffer, BufferError> {
         let options = Options {
-            bytes_max: Some(config.bytes_max),
+            bytes_max: Some(config.bytes_max + config.bytes_max / SLACK),
             is_checked: true,
             ..Options::small()
         };
@@ -103,12 +132,24 @@ impl Buffer {
                 Some(((DeviceId::new(device).ok()?, info.name.clone()), info))
             })
             .collect();
+        let last = last(&journal)?;
+        let first = journal.first().0;
+        let shared = Shared {
+            doubtful: vec![
+                (first, fence.min(first + WINDOW)),
+                (fence.saturating_sub(WINDOW), fence),
+            ],
+            ..Shared::default()
+        };
         Ok(Buffer {
+            time: Arc::new(Timekeeper::new(last.values().max().copied())),
+            bytes_max: config.bytes_max,
+            kept: Arc::new(sync::Mutex::new(kept(&journal)?)),
+            shared: Arc::new(Mutex::new(Shared { last, ..shared })),
             journal,
             stream: Arc::new(Mutex::new(stream)),
             fence,
             metrics,
-            lost: Arc::default(),
             damage: Arc::default(),
             described: Arc::new(Mutex::new(described)),
         })
@@ -199,34 +240,31 @@ impl Buffer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The devices of the configuration: what was due of them while the agent was off is missing, as soon as the clock can
+    /// be trusted.
+    pub fn expect(&self, devices: Vec<Described>) {
+        self.shared().off = devices;
+    }
+
     /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
-    /// device's own.
+    /// device's own. A record that is nothing but a gap grows into what is missing of its device.
     pub async fn append(&self, record: &Record, is_own: bool) {
-        let lost = self.lost().remove(&record.device);
-        let result = match &lost {
-            Some(lost) => match self.store(&gap(record, lost), Vec::new()).await {
-                Ok(()) => {
-                    let polls = lost.polls;
-                    tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
-                    self.store(record, shown(record, is_own)).await
-                }
-                Err(error) => return self.lose(record, Some(lost), &error),
-            },
-            None => self.store(record, shown(record, is_own)).await,
-        };
-        if let Err(error) = result {
-            self.lose(record, None, &error);
+        if let (Some(gap), true) = (&record.gap, record.readings.is_empty()) {
+            return self.miss(&record.device, gap.clone());
+        }
+        if let Err(error) = self.put(record, is_own, None).await {
+            self.refuse(record, &error);
         }
     }
 
-    /// Stores a record whose sender keeps it until it is told that it is stored, with a note in the same transaction.
-    /// A refusal is no loss: the sender sends again.
+    /// Stores a record whose sender keeps it until it is told that it is stored, with a note in the same transaction; its
+    /// time is the sender's own. A refusal is no loss: the sender sends again.
     pub async fn keep(
         &self,
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        let stored = self.store(record, note.into_iter().collect()).await;
+        let stored = self.put(record, true, note).await;
         stored.inspect_err(|error| self.look(error))
     }
 
@@ -239,47 +277,120 @@ impl Buffer {
         found.map(|(_, value)| value)
     }
 
-    async fn store(
+    async fn put(
         &self,
         record: &Record,
-        notes: Vec<(String, Vec<u8>)>,
+        is_own: bool,
+        note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        let count = record.readings.len() as u64;
-        let staged = Staged {
-            at_ms: record.at.as_millis(),
-            count,
-            body: record.encode(),
-            notes,
+        let is_trusted = self.time.is_trusted();
+        if is_trusted {
+            self.was_off();
+        }
+        let mut staged = self.staged(record, is_own, is_trusted);
+        staged.notes.extend(note);
+        let is_loose = self.shared().loose.contains_key(&record.device);
+        let stored = match is_loose || !self.has_room(staged.body.len()) {
+            true => self.append_with_missing(record, staged).await,
+            false => match self.write(Seq(0), staged.clone()).await {
+                Err(AppendError::Full { .. }) => self.append_with_missing(record, staged).await,
+                stored => stored,
+            },
         };
-        self.journal.append(staged).await?;
-        self.metrics.readings_stored.add(count);
+        stored.inspect(|()| {
+            self.metrics
+                .readings_stored
+                .add(record.readings.len() as u64);
+        })
+    }
+
+    fn staged(&self, record: &Record, is_own: bool, is_trusted: bool) -> Staged {
+        let note = |begin: &str, at: Timestamp| {
+            let key = format!("{begin}{}", record.device);
+            (key, at.as_millis().to_le_bytes().to_vec())
+        };
+        let asked_at = if is_own { Timestamp::now() } else { record.at };
+        let last = is_trusted.then(|| note(LAST, asked_at));
+        let shown = is_own.then(|| note(SHOWN, record.at));
+        Staged {
+            at_ms: record.at.as_millis(),
+            count: record.readings.len() as u64,
+            body: record.encode(),
+            notes: shown.into_iter().chain(last).collect(),
+        }
+    }
+
+    async fn write(&self, through: Seq, staged: Staged) -> Result<(), AppendError> {
+        self.journal.append_over(through, staged).await?;
         self.metrics.records_waiting.set(waiting(&self.journal));
+        self.shared().is_refused = false;
         Ok(())
     }
 
-    fn lose(&self, record: &Record, before: Option<&Lost>, error: &AppendError) {
-        let counter = match error {
-            AppendError::Full { .. } => &self.metrics.records_lost_full,
-            AppendError::Store(_) | AppendError::Closed => &self.metrics.records_lost_disk,
-        };
-        counter.add(1);
+    fn refuse(&self, record: &Record, error: &AppendError) {
+        self.metrics.records_lost_disk.add(1);
+        self.metrics
+            .readings_lost_disk
+            .add(record.readings.len() as u64);
         self.look(error);
-        let mut lost = self.lost();
-        if lost.is_empty() && before.is_none() {
-            tracing::error!(%error, "the buffer does not store: readings are lost from now on");
+        if !std::mem::replace(&mut self.shared().is_refused, true) {
+            tracing::error!(%error, "the buffer does not store: readings are lost from now on, and said as gaps when it does");
         }
-        let (since, polls) = before.map_or((record.at, 0), |before| (before.since, before.polls));
-        lost.insert(
-            record.device.clone(),
-            Lost {
-                since,
-                polls: polls + 1,
-            },
-        );
+        let gap = Gap {
+            from: record.at,
+            to: record.at,
+            readings: record.readings.len() as u64,
+            reason: GapReason::DiskRefused,
+            records: None,
+        };
+        self.miss(&record.device, gap);
     }
 
-    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Lost>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The connection broke: what was under way may have arrived.
+    pub fn lose_sight(&self) {
+        let mut shared = self.shared();
+        let under_way = std::mem::take(&mut shared.under_way);
+        let ranges = under_way.into_iter().filter(|(from, to)| from <= to);
+        shared.doubtful.extend(ranges.filter(|(from, _)| *from > 0));
+    }
+
+    /// The gateway has said what it has.
+    pub fn see_clearly(&self) {
+        self.shared().doubtful.clear();
+    }
+
+    /// Records of these numbers, first and last, were sent and wait for their receipt.
+    pub fn under_way(&self, ranges: [(u64, u64); 2]) {
+        self.shared().under_way = ranges;
+    }
+
+    /// The oldest number that waits, or that was given up without a word to the gateway.
+    pub async fn first_unsaid(&self) -> u64 {
+        let kept = self.kept.lock().await;
+        let unsaid = kept.values().filter_map(Missing::first_number).min();
+        unsaid.unwrap_or(u64::MAX).min(self.first())
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is missing without a record that cannot be read back.
+    pub fn damaged_record(&self, number: u64, otherwise: &Otherwise) -> Record {
+        let GivenUp { device, gap, .. } = giving_up::damaged(&self.journal, Seq(number), otherwise);
+        Record::gap(device, gap.from, gap)
+    }
+
+    /// How full it is.
+    pub fn status(&self) -> BufferStatus {
+        let oldest = self.journal.read(self.journal.first(), 1).ok();
+        let oldest = oldest.and_then(|blocks| blocks.first().map(|block| block.at_ms));
+        BufferStatus {
+            waiting: waiting(&self.journal),
+            bytes: self.journal.bytes_used(),
+            bytes_max: self.bytes_max,
+            oldest: oldest.map(Timestamp::from_millis),
+        }
     }
 
     /// Every record from a number on, in order.
@@ -291,6 +402,7 @@ impl Buffer {
     pub async fn release(&self, through: u64) -> Result<(), AppendError> {
         let trimmed = self.journal.trim(Seq(through)).await;
         trimmed.inspect_err(|error| self.look(error))?;
+        self.shared().is_full = false;
         self.metrics.records_waiting.set(waiting(&self.journal));
         Ok(())
     }
@@ -334,21 +446,42 @@ async fn fence(journal: &Journal) -> Result<u64, BufferError> {
     Ok(head.0)
 }
 
-fn shown(record: &Record, is_own: bool) -> Vec<(String, Vec<u8>)> {
-    let note = || {
-        let key = format!("{SHOWN}{}", record.device);
-        (key, record.at.as_millis().to_le_bytes().to_vec())
-    };
-    is_own.then(note).into_iter().collect()
+impl Shared {
+    fn may_be_there(&self, number: u64) -> bool {
+        let mut all = self.under_way.iter().chain(&self.doubtful);
+        all.any(|range| is_in(range, number))
+    }
 }
 
-fn gap(record: &Record, lost: &Lost) -> Record {
-    let absent = |reading: &Reading| {
-        let quality = Quality::Missing(Absence::Unspecified);
-        Reading::new(reading.point.clone(), lost.since, None, quality)
+fn is_in((from, to): &(u64, u64), number: u64) -> bool {
+    (*from..=*to).contains(&number)
+}
+
+fn note((device, missing): (&DeviceId, &Missing)) -> (String, Vec<u8>) {
+    let json = match missing.is_empty() {
+        true => Vec::new(),
+        false => serde_json::to_vec(missing).expect("what is missing is always JSON"),
     };
-    let readings = record.readings.iter().map(absent).collect();
-    Record::of(record.device.clone(), lost.since, readings)
+    (format!("{MISSING}{device}"), json)
+}
+
+fn kept(journal: &Journal) -> Result<HashMap<DeviceId, Missing>, ReadError> {
+    let notes = journal.notes(MISSING)?.into_iter();
+    let read = |(key, json): (String, Vec<u8>)| {
+        let device = DeviceId::new(key.strip_prefix(MISSING)?).ok()?;
+        Some((device, serde_json::from_slice(&json).ok()?))
+    };
+    Ok(notes.filter_map(read).collect())
+}
+
+fn last(journal: &Journal) -> Result<HashMap<DeviceId, Timestamp>, ReadError> {
+    let notes = journal.notes(LAST)?.into_iter();
+    let read = |(key, value): (String, Vec<u8>)| {
+        let device = DeviceId::new(key.strip_prefix(LAST)?).ok()?;
+        let at = i64::from_le_bytes(value.try_into().ok()?);
+        Some((device, Timestamp::from_millis(at)))
+    };
+    Ok(notes.filter_map(read).collect())
 }
 
 fn waiting(journal: &Journal) -> u64 {

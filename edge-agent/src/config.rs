@@ -1,12 +1,13 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
+    record::Record,
     section::Section,
     source::{Described, Source, hj212, modbus},
 };
-use contract::{AgentId, SiteId, problems::Problems};
+use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -32,6 +33,43 @@ impl Config {
     pub fn devices(&self) -> Vec<Described> {
         self.sources.iter().flat_map(Source::devices).collect()
     }
+
+    /// How long the line may be away; nothing if no device promises an interval.
+    pub fn holds(&self) -> Option<Holds> {
+        let (mut readings_per_s, mut bytes_per_s) = (0.0, 0.0);
+        for device in self.devices() {
+            let mut records: BTreeMap<Duration, Vec<Reading>> = BTreeMap::new();
+            for point in device.points {
+                let Some(every) = point.every else { continue };
+                let at = Timestamp::default();
+                let reading = Reading::new(point.name, at, Some(0.0), Quality::Good);
+                records.entry(every).or_default().push(reading);
+            }
+            for (every, readings) in records {
+                let per_s = 1.0 / every.as_secs_f64();
+                readings_per_s += readings.len() as f64 * per_s;
+                let record = Record::of(device.id.clone(), Timestamp::default(), readings);
+                bytes_per_s += record.encode().len() as f64 * per_s;
+            }
+        }
+        let hours = self.buffer.bytes_max as f64 / bytes_per_s / 3600.0;
+        (bytes_per_s > 0.0).then_some(Holds {
+            readings_per_s,
+            hours,
+        })
+    }
+}
+
+/// 72 hours at 100 readings a second, ten to a record with names of seven letters, are 640 MB.
+const BYTES_MAX: i64 = 768 << 20;
+
+/// How much a full buffer holds of what is polled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Holds {
+    /// Readings a second of all points with a promised interval.
+    pub readings_per_s: f64,
+    /// Hours of them.
+    pub hours: f64,
 }
 
 /// The buffer's file and bound.
@@ -39,7 +77,7 @@ impl Config {
 pub struct BufferConfig {
     /// The SQLite file. Its folder must exist.
     pub path: PathBuf,
-    /// Bytes of records; the file is about twice that with small records.
+    /// Bytes of records at which the oldest are let go of.
     pub bytes_max: u64,
 }
 
@@ -54,6 +92,8 @@ pub struct GatewayConfig {
     pub identity: Identity,
     /// Without progress of the receipt for this long, everything after it is sent again.
     pub receipt_timeout: Duration,
+    /// Readings a second that are sent from the buffer after an interruption, beside new ones.
+    pub backfill_per_s: u32,
 }
 
 /// How the agent says who it is.
@@ -119,10 +159,8 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
 
 /// Every kind of source; a device may be in one of them only.
 fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Source> {
-    let mut sources = Vec::new();
-    for part in top.sections_if_there("device", problems) {
-        sources.extend(modbus::config::read(part, folder, problems).map(Source::Modbus));
-    }
+    let buses = modbus::config::read(top, folder, problems);
+    let mut sources: Vec<Source> = buses.into_iter().map(Source::Modbus).collect();
     for part in top.sections_if_there("hj212", problems) {
         sources.extend(hj212::config::read(part, folder, problems).map(Source::Hj212));
     }
@@ -131,10 +169,14 @@ fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Sou
         problems.add(top.place("device"), "nothing is to be read", fix);
     }
     let mut ids = HashSet::new();
-    for device in sources.iter().flat_map(Source::devices) {
-        if !ids.insert(device.id.clone()) {
-            let what = format!("device {} is there twice", device.id);
-            problems.add(top.place("device"), what, "give each device its own id");
+    for source in &sources {
+        // Modbus has looked for its own.
+        let is_looked_at = matches!(source, Source::Modbus(_));
+        for device in source.devices() {
+            if !ids.insert(device.id.clone()) && !is_looked_at {
+                let what = format!("device {} is there twice", device.id);
+                problems.add(top.place("device"), what, "give each device its own id");
+            }
         }
     }
     sources
@@ -142,7 +184,7 @@ fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Sou
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {
     let path: Option<PathBuf> = part.parsed("path", "\"buffer.db\"", problems);
-    let bytes_max = part.integer_or("bytes_max", 256 << 20, 1 << 16, 1 << 40, problems);
+    let bytes_max = part.integer_or("bytes_max", BYTES_MAX, 1 << 16, 1 << 40, problems);
     let place = part.place("path");
     part.finish(problems);
     let path = folder.join(path?);
@@ -174,6 +216,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         limits,
         problems,
     );
+    let backfill_per_s = part.integer_or("backfill_per_s", 5_000, 10, 1_000_000, problems);
     let mut file = |key: &'static str, problems: &mut Problems| {
         let name = part.text_if_there(key, problems)?;
         read_text(
@@ -213,6 +256,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         port,
         identity: identity?,
         receipt_timeout: receipt_timeout?,
+        backfill_per_s: u32::try_from(backfill_per_s).ok()?,
     })
 }
 

@@ -1,11 +1,16 @@
 //! The OneDoor edge agent: asks instruments, keeps the answers on disk until the gateway has them. Read in
 //! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`.
 
+pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
+pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod giving_up; // what a block was that is let go of
 pub mod metrics; // every counter, declared in one place
+pub mod missing; // readings that will never come, until they are said
+pub mod probe; // what a bus answers, for whoever sets the agent up
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes

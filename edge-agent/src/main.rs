@@ -1,4 +1,4 @@
-//! `edge-agent run --config FILE`, `edge-agent check-config --config FILE` and `edge-agent decode hj212`.
+//! `edge-agent run`, `check-config`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -30,6 +30,9 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Asks a bus what is on it; for setting up. Never writes to an instrument.
+    #[command(subcommand)]
+    Probe(Probe),
     /// Reports every problem of the configuration, or prints what it means.
     CheckConfig {
         /// The configuration file.
@@ -58,11 +61,31 @@ enum Protocol {
     },
 }
 
+#[derive(Subcommand)]
+enum Probe {
+    /// Modbus units and registers that answer, what they may mean, and which profiles fit.
+    Modbus(edge_agent::probe::Arguments),
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
-            println!("{:#?}", load(&config));
+            let config = load(&config);
+            println!("{config:#?}");
+            if let Some(holds) = config.holds() {
+                println!(
+                    "The buffer holds {:.0} hours of {:.1} readings a second, before it lets go of the oldest.",
+                    holds.hours, holds.readings_per_s
+                );
+            }
             Ok(())
+        }
+        Command::Probe(Probe::Modbus(arguments)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start the runtime")?;
+            runtime.block_on(edge_agent::probe::run(&arguments))
         }
         Command::Run { config } => run(load(&config)),
         Command::Decode {

@@ -46,6 +46,11 @@ impl Section {
         self.table.contains_key(key)
     }
 
+    /// The text at a key, if it is one. The key is not yet read by it.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.table.get(key)?.as_str().map(str::to_owned)
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.table.remove(key)
@@ -295,17 +300,19 @@ impl Section {
         texts
     }
 
-    /// `[[key]]` tables, or none.
+    /// The `[[key]]` tables, if there are any.
     pub fn sections_if_there(
         &mut self,
         key: &'static str,
         problems: &mut Problems,
     ) -> Vec<Section> {
-        if self.has(key) {
-            return self.sections(key, problems);
+        match self.has(key) {
+            true => self.sections(key, problems),
+            false => {
+                self.asked.push(key);
+                Vec::new()
+            }
         }
-        self.asked.push(key);
-        Vec::new()
     }
 
     /// At least one `[[key]]` table.
@@ -350,7 +357,8 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A duration such as `500ms`, `5s`, `1m` or `1h`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let millis = match unit.trim() {

@@ -4,6 +4,7 @@
 
 use contract::{AgentId, DeviceId, SiteId, Timestamp, payload};
 use gateway::ingest::{
+    beside::Beside,
     decode,
     dictionary::{Point, PointKey},
     record::{self, Encoder, Entry},
@@ -37,10 +38,19 @@ fuzz_target!(|input: &[u8]| {
                 let _ = node.birth(device, &head, bytes, NOW, &mut intern, &mut samples, &mut faults);
             }
             1 => {
-                node.death(device, &head, bytes);
+                node.death(device, &head, bytes, NOW);
             }
             _ => {
-                let taken = node.data(device, &head, bytes, NOW, &mut samples, &mut faults);
+                let mut beside = Beside::default();
+                let taken = node.data(
+                    device,
+                    &head,
+                    bytes,
+                    NOW,
+                    &mut beside,
+                    &mut samples,
+                    &mut faults,
+                );
                 if let Ok((Taken::Journal { head, .. }, _)) = taken {
                     let mut encoder = Encoder::default();
                     encoder.data(head, &samples);

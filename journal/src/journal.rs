@@ -130,11 +130,22 @@ impl Journal {
     /// Writes a block; returns after fsync. Waits while the queue is full. If the future is dropped after it
     /// was queued, the block is written all the same.
     pub async fn append(&self, staged: Staged) -> Result<Committed, AppendError> {
+        self.append_over(Seq(0), staged).await
+    }
+
+    /// As [`Journal::append`], and the blocks up to and including `through` are deleted in the same transaction: both
+    /// happen or neither, whatever stops the process. Whether the block fits is judged without them.
+    pub async fn append_over(
+        &self,
+        through: Seq,
+        staged: Staged,
+    ) -> Result<Committed, AppendError> {
         let permits = kib(staged.body.len()).clamp(1, self.inner.room_total);
         let room = self.inner.room.clone().acquire_many_owned(permits).await;
         let _room = room.map_err(|_| AppendError::Closed)?;
         let (answer, answered) = oneshot::channel();
         self.send(Job::Append {
+            through,
             at_ms: staged.at_ms,
             count: staged.count,
             body: Bytes::from(staged.body),
@@ -159,6 +170,12 @@ impl Journal {
     /// checked against the chain.
     pub fn read(&self, from: Seq, max_bytes: usize) -> Result<Vec<Block>, ReadError> {
         self.inner.reader.read(from, max_bytes)
+    }
+
+    /// What is left of a block that [`Journal::read`] refuses: its bytes as they stand, unchecked, if there are any.
+    /// Never to be taken for what was appended.
+    pub fn remains(&self, seq: Seq) -> Option<Block> {
+        self.inner.reader.remains(seq)
     }
 
     /// The committed notes whose key begins with `prefix`, in order of the key.

@@ -77,26 +77,11 @@ impl Store {
         })
     }
 
-    /// Deletes up to `through` (which exists) and anchors the chain at it, in one transaction.
+    /// As [`Write::trim`], in a transaction of its own.
     pub fn trim(&mut self, through: Seq) -> Result<(), rusqlite::Error> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let through_sql = to_sql(through);
-        transaction.execute(
-            "UPDATE anchor SET seq = ?1, hash = (SELECT hash FROM block WHERE seq = ?1)",
-            [through_sql],
-        )?;
-        let freed: i64 = transaction.query_row(
-            "SELECT coalesce(sum(length(body)), 0) FROM block WHERE seq <= ?1",
-            [through_sql],
-            |row| row.get(0),
-        )?;
-        transaction.execute("DELETE FROM block WHERE seq <= ?1", [through_sql])?;
-        transaction.commit()?;
-        self.progress.first = through.next();
-        self.progress.used = self.progress.used.saturating_sub(freed.unsigned_abs());
-        Ok(())
+        let mut write = self.begin()?;
+        write.trim(through)?;
+        write.commit()
     }
 
     /// The first block of an empty journal will be the one after `before`.
@@ -137,10 +122,47 @@ pub(crate) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// `(used, limit)` if `more` bytes do not fit.
-    pub fn is_over(&self, more: usize) -> Option<(u64, u64)> {
-        let limit = self.bytes_max?;
-        (self.staged.used + more as u64 > limit).then_some((self.staged.used, limit))
+    /// `(used, limit)` if `more` bytes do not fit, even without the blocks up to `through`.
+    pub fn is_over_without(
+        &self,
+        through: Seq,
+        more: usize,
+    ) -> Result<Option<(u64, u64)>, rusqlite::Error> {
+        let Some(limit) = self.bytes_max else {
+            return Ok(None);
+        };
+        let used = self.staged.used.saturating_sub(self.bytes(through)?);
+        Ok((used + more as u64 > limit).then_some((used, limit)))
+    }
+
+    /// Body bytes of the blocks up to `through`.
+    fn bytes(&self, through: Seq) -> Result<u64, rusqlite::Error> {
+        if through < self.staged.first {
+            return Ok(0);
+        }
+        let bytes: i64 = self
+            .transaction
+            .prepare_cached("SELECT coalesce(sum(length(body)), 0) FROM block WHERE seq <= ?1")?
+            .query_row([to_sql(through)], |row| row.get(0))?;
+        Ok(bytes.unsigned_abs())
+    }
+
+    /// Deletes up to `through`, at most all there is, and anchors the chain at it.
+    pub fn trim(&mut self, through: Seq) -> Result<(), rusqlite::Error> {
+        let through = through.min(self.staged.head);
+        if through < self.staged.first {
+            return Ok(());
+        }
+        let freed = self.bytes(through)?;
+        self.transaction.execute(
+            "UPDATE anchor SET seq = ?1, hash = (SELECT hash FROM block WHERE seq = ?1)",
+            [to_sql(through)],
+        )?;
+        self.transaction
+            .execute("DELETE FROM block WHERE seq <= ?1", [to_sql(through)])?;
+        self.staged.first = through.next();
+        self.staged.used = self.staged.used.saturating_sub(freed);
+        Ok(())
     }
 
     pub fn block(&mut self, at_ms: i64, count: u64, body: Bytes) -> Result<Block, rusqlite::Error> {
@@ -380,6 +402,11 @@ impl Reader {
             }
             Ok(blocks)
         })
+    }
+
+    pub fn remains(&self, seq: Seq) -> Option<Block> {
+        let row = self.with(|connection| row(connection, seq));
+        row.ok().flatten()
     }
 
     pub fn notes(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {

@@ -11,6 +11,8 @@ use crate::{
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
     payload::{self, Beside, BirthPoint, Command, DataPoint},
+    receipt::Receipt,
+    status::AgentStatus,
     topic::{Kind, Topic},
 };
 use std::collections::HashMap;
@@ -156,6 +158,11 @@ impl Session {
                 quality: reading.quality,
             });
         }
+        if !self.devices.iter().any(|(id, _)| *id == record.device) {
+            // A device of which there is only a gap, or what it sent.
+            self.devices.push((record.device.clone(), Vec::new()));
+            is_changed = true;
+        }
         if is_changed
             && let Some(index) = self.devices.iter().position(|(id, _)| *id == record.device)
         {
@@ -173,15 +180,23 @@ impl Session {
         messages
     }
 
-    /// A record number without readings, on behalf of the first device; nothing if there is none.
-    pub fn number(&mut self, now: Timestamp, sequence: u64) -> Vec<Outgoing> {
-        let Some((device, _)) = self.devices.first() else {
-            return Vec::new();
-        };
-        let record = Record::of(device.clone(), now, Vec::new());
-        self.data(now, sequence, &record, true, |_, point| {
-            PointInfo::unknown(point.clone())
-        })
+    /// How the agent does.
+    pub fn status(&mut self, now: Timestamp, status: &AgentStatus) -> Outgoing {
+        let json = serde_json::to_string(status).expect("a status is always JSON");
+        let seq = self.next_seq();
+        Outgoing {
+            topic: self.topic(Kind::NodeData, None),
+            payload: payload::node_status(now, seq, json),
+        }
+    }
+
+    /// A device of the agent, to speak of a record that does not say whose it was: the first, or one of the agent's name.
+    pub fn first_device(&self) -> DeviceId {
+        let named =
+            || DeviceId::new(self.agent.as_str()).expect("an agent's name is a device's name");
+        self.devices
+            .first()
+            .map_or_else(named, |(id, _)| id.clone())
     }
 
     fn alias(&self, device: &DeviceId, point: &PointName) -> Option<u64> {
@@ -206,26 +221,26 @@ impl Session {
 }
 
 /// What a command payload asks of the agent with this stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heard {
-    /// The gateway has every record up to this one.
-    pub through: Option<u64>,
-    /// The highest record number it has heard of.
-    pub highest: Option<u64>,
+    /// What the gateway has of the stream.
+    pub receipt: Option<Receipt>,
+    /// The gateway's time.
+    pub at: Option<Timestamp>,
     /// It wants the births again.
     pub is_rebirth: bool,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
 pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> {
-    let mut heard = Heard::default();
+    let mut heard = Heard {
+        at: payload::decode(bytes)?.at,
+        ..Heard::default()
+    };
     for command in payload::commands(bytes)? {
         match command {
             Command::Rebirth => heard.is_rebirth = true,
-            Command::Receipt(receipt) if receipt.stream == stream => {
-                heard.through = Some(receipt.through);
-                heard.highest = Some(receipt.highest);
-            }
+            Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }
     }

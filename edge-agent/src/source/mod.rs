@@ -10,7 +10,7 @@ pub mod hj212; // what data loggers say
 pub mod modbus; // registers asked for by poll
 
 use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
-use contract::{DeviceId, PointName, Timestamp};
+use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -65,18 +65,40 @@ impl Sink {
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
     /// own; the last such time is what [`Sink::shown`] gives after a restart.
+    ///
+    /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
+    /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
-        self.buffer.append(record, is_own).await;
+        self.metrics.answers.stored(record);
+        let is_trusted = self.buffer.time.is_trusted();
+        let is_doubted = match is_own {
+            true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
+            false => !is_trusted,
+        };
+        match is_doubted {
+            true => self.buffer.append(&doubted(record.clone()), is_own).await,
+            false => self.buffer.append(record, is_own).await,
+        }
     }
 
-    /// Stores a record whose sender keeps it until it is told, with a note in the same transaction. On an error it is not
-    /// stored and not counted as lost.
+    /// Stores a record whose sender keeps it until it is told, with a note in the same transaction; its time is the sender's
+    /// own. On an error it is not stored and not counted as lost.
     pub async fn keep(
         &self,
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        self.buffer.keep(record, note).await
+        self.metrics.answers.stored(record);
+        let now = self.trusted_now();
+        match is_impossible(record.at, now) {
+            true => self.buffer.keep(&doubted(record.clone()), note).await,
+            false => self.buffer.keep(record, note).await,
+        }
+    }
+
+    /// The time, if the agent's clock is trusted.
+    pub fn trusted_now(&self) -> Option<Timestamp> {
+        self.buffer.time.is_trusted().then(Timestamp::now)
     }
 
     /// A note that was stored with a record.
@@ -97,11 +119,28 @@ impl Sink {
     }
 }
 
+const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
+const DAY_MS: i64 = 86_400_000;
+
+fn is_impossible(at: Timestamp, now: Option<Timestamp>) -> bool {
+    at < YEAR_2000 || now.is_some_and(|now| at.since(now) > DAY_MS)
+}
+
+/// Good readings become doubted ones; a doubt or an absence stays what it is.
+fn doubted(mut record: Record) -> Record {
+    for reading in &mut record.readings {
+        if reading.quality.is_good() {
+            reading.quality = Quality::Suspect(Doubt::UntrustedClock);
+        }
+    }
+    record
+}
+
 /// A source, as it was configured.
 #[derive(Debug)]
 pub enum Source {
-    /// An instrument that is asked for its registers.
-    Modbus(modbus::Device),
+    /// A bus of instruments that are asked for their registers.
+    Modbus(modbus::Bus),
     /// A door for data loggers that speak HJ 212.
     Hj212(hj212::config::Door),
 }
@@ -110,7 +149,7 @@ impl Source {
     /// For the log.
     pub fn name(&self) -> String {
         match self {
-            Source::Modbus(device) => format!("poll of {}", device.id),
+            Source::Modbus(bus) => format!("Modbus {}", bus.name),
             Source::Hj212(door) => format!("HJ 212 on {}", door.listen),
         }
     }
@@ -118,7 +157,7 @@ impl Source {
     /// Its devices.
     pub fn devices(&self) -> Vec<Described> {
         match self {
-            Source::Modbus(device) => vec![device.described()],
+            Source::Modbus(bus) => bus.described(),
             Source::Hj212(door) => door.stations.iter().map(|s| s.described()).collect(),
         }
     }
@@ -126,7 +165,7 @@ impl Source {
     /// Takes in what comes until told to stop.
     pub async fn run(self, sink: Sink, stop: Stop) {
         match self {
-            Source::Modbus(device) => modbus::poll::run(device, sink, stop).await,
+            Source::Modbus(bus) => modbus::bus::run(bus, sink, stop).await,
             Source::Hj212(door) => hj212::host::run(door, sink, stop).await,
         }
     }

@@ -1,6 +1,7 @@
 //! The HJ 212 host: what loggers send is stored once and then answered, whatever happens between; strangers are kept out.
 
-use contract::{Absence, Quality, Timestamp};
+use crate::host::{Arrived, Host};
+use contract::{Absence, Quality, Timestamp, payload::Scalar, topic::Kind};
 use edge_agent::{app::Running, config, metrics::Metrics, record::Record, source::hj212::moment};
 use simulators::hj212::{
     Args, run,
@@ -463,6 +464,64 @@ async fn texts_unknown_commands_and_distant_times_are_kept() {
     assert!(String::from_utf8_lossy(&records[0].raw).contains("门已打开"));
     assert_eq!(records[1].readings[0].point.as_str(), "a21026-Rtd@7777");
     assert_eq!(records[3].at, moment::read("20200101000000").unwrap());
+}
+
+/// What has come to the gateway's door, and unit and factor of each point.
+fn at_the_gateway(arrived: &[Arrived]) -> (Readings, BTreeMap<String, [Option<String>; 2]>) {
+    let (mut names, mut units) = (BTreeMap::new(), BTreeMap::new());
+    let mut readings = Readings::new();
+    for event in arrived {
+        let Arrived::Message(topic, message) = event else {
+            continue;
+        };
+        for metric in &message.metrics {
+            match (topic.kind, &metric.name, metric.alias, &metric.value) {
+                (Kind::DeviceBirth, Some(name), Some(alias), _) => {
+                    names.insert(alias, name.clone());
+                    units.insert(name.clone(), [metric.unit.clone(), metric.factor.clone()]);
+                }
+                (Kind::DeviceData, _, Some(alias), Scalar::Real(value)) => {
+                    let name: &String = names.get(&alias).expect("born before its first value");
+                    readings.insert((name.clone(), metric.at.unwrap()), *value);
+                }
+                _ => {}
+            }
+        }
+    }
+    (readings, units)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_has_each_value_with_its_time_unit_and_factor() {
+    let gateway = Host::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, port) = write_config(folder.path(), &format!("{STATION}{LOCAL}"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("port = 1\n", &format!("port = {}\n", gateway.port));
+    std::fs::write(&path, text).unwrap();
+    let (running, _) = start(&path).await;
+    let truth = folder.path().join("truth.jsonl");
+    let done = run(Args {
+        seconds: 45,
+        ..sim_args(port, &truth)
+    })
+    .await
+    .unwrap();
+    assert_eq!(done.lost, 0, "{done:?}");
+    let meant = meant(&truth);
+    let all = |arrived: &[Arrived]| {
+        let (readings, units) = at_the_gateway(arrived);
+        (readings == meant).then_some(units)
+    };
+    let units = gateway.until("every value, and no other", all).await;
+    running.drain().await;
+    for (point, unit, factor) in [
+        ("a21026", "mg/m³", "a21026"),
+        ("a01012-Avg@minute", "℃", "a01012"),
+    ] {
+        let said = units[point].each_ref().map(|text| text.as_deref());
+        assert_eq!(said, [Some(unit), Some(factor)], "{point}");
+    }
 }
 
 #[test]

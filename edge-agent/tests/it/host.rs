@@ -1,9 +1,9 @@
 //! A tiny MQTT 3.1.1 host that keeps what it is sent and answers with receipts, as a gateway does.
 
 use contract::{
-    Timestamp,
+    Gap, Timestamp,
     payload::{self, Message, Scalar},
-    receipt::{FIRST, Receipt, STREAM},
+    receipt::{self, FIRST, GAP, Receipt, STREAM},
     topic::{Kind, Topic},
 };
 use rumqttc::mqttbytes::{
@@ -11,7 +11,7 @@ use rumqttc::mqttbytes::{
     v4::{ConnAck, ConnectReturnCode, Packet, PingResp, Publish, SubAck, SubscribeReasonCode},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -32,6 +32,8 @@ pub enum Arrived {
 pub struct Host {
     pub port: u16,
     arrived: Mutex<Vec<Arrived>>,
+    /// By stream: the numbers received, and the end of the unbroken run of them.
+    got: Mutex<HashMap<String, (BTreeSet<u64>, u64)>>,
     changed: Notify,
     /// While false no receipt is sent, but for the answer to a birth, which then says that nothing is journaled.
     pub receipts: watch::Sender<bool>,
@@ -47,6 +49,7 @@ impl Host {
         let host = Arc::new(Host {
             port: listener.local_addr().unwrap().port(),
             arrived: Mutex::default(),
+            got: Mutex::default(),
             changed: Notify::new(),
             receipts: watch::Sender::new(true),
             cuts: watch::Sender::new(0),
@@ -141,14 +144,15 @@ impl Host {
                         agent = Some(command.clone());
                         let is_birth = topic.kind == Kind::NodeBirth;
                         let is_record = sequence_of(&message).is_some();
+                        let (through, highest, also) = self.count(&known, &message);
                         self.note(Arrived::Message(topic, message));
                         let receipts = *self.receipts.borrow();
                         if is_birth || (is_record && receipts) {
-                            let (through, highest) = self.numbers(&known);
                             let receipt = Receipt {
                                 stream: known.clone(),
                                 through: if receipts { through } else { 0 },
                                 highest,
+                                also: if receipts { also } else { Vec::new() },
                             };
                             let body = payload::receipt_command(Timestamp::now(), &receipt);
                             Publish::new(command.to_string(), QoS::AtMostOnce, body)
@@ -174,19 +178,31 @@ impl Host {
         }
     }
 
-    /// The end of the unbroken run of what arrived in a stream, and the highest number. A gateway counts what an agent no
-    /// longer holds as received.
-    fn numbers(&self, stream: &str) -> (u64, u64) {
-        let arrived = self.arrived.lock().unwrap();
-        let mut numbers: BTreeSet<u64> = records(&arrived, stream).iter().map(|r| r.0).collect();
-        let births = arrived.iter().filter_map(|event| match event {
-            Arrived::Message(topic, message) if topic.kind == Kind::NodeBirth => Some(message),
-            _ => None,
-        });
-        let own = births.filter(|birth| stream_of(birth).as_deref() == Some(stream));
-        numbers.extend(own.flat_map(|birth| 1..first_of(birth)));
-        let run = numbers.iter().zip(1..).take_while(|(n, at)| *n == at);
-        (run.count() as u64, numbers.last().copied().unwrap_or(0))
+    /// Counts what a message brings to its stream; gives the end of the unbroken run of what arrived in it, the highest
+    /// number, and the ranges beyond the run. As a gateway, it counts what an agent no longer holds, or says to be a gap, as
+    /// received.
+    fn count(&self, stream: &str, message: &Message) -> (u64, u64, Vec<(u64, u64)>) {
+        let mut got = self.got.lock().unwrap();
+        let (numbers, through) = got.entry(stream.to_owned()).or_default();
+        if stream_of(message).is_some() {
+            numbers.extend(1..first_of(message));
+        }
+        numbers.extend(sequence_of(message));
+        if let Some((from, to)) = gap_of(message).and_then(|gap| gap.records) {
+            numbers.extend(from..=to);
+        }
+        while numbers.contains(&(*through + 1)) {
+            *through += 1;
+        }
+        let mut also: Vec<(u64, u64)> = Vec::new();
+        for &n in numbers.range(*through + 1..) {
+            match also.last_mut() {
+                Some((_, to)) if *to + 1 == n => *to = n,
+                _ => also.push((n, n)),
+            }
+        }
+        let highest = numbers.last().copied().unwrap_or(0);
+        (*through, highest, receipt::few(&also))
     }
 }
 
@@ -207,6 +223,16 @@ pub fn stream_of(message: &Message) -> Option<String> {
         .iter()
         .find_map(|metric| match (&metric.name, &metric.value) {
             (Some(name), Scalar::Text(text)) if name == STREAM => Some(text.clone()),
+            _ => None,
+        })
+}
+
+pub fn gap_of(message: &Message) -> Option<Gap> {
+    message
+        .metrics
+        .iter()
+        .find_map(|metric| match (&metric.name, &metric.value) {
+            (Some(name), Scalar::Text(text)) if name == GAP => serde_json::from_str(text).ok(),
             _ => None,
         })
 }

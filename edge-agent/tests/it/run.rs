@@ -1,10 +1,11 @@
 //! The agent running: readings arrive once each, silence becomes absence, outages and kill -9 lose nothing.
 
 use crate::{
-    host::{Arrived, Host, records},
+    host::{Arrived, Host, gap_of, records},
     instrument,
 };
 use contract::{
+    GapReason,
     payload::{Message, Scalar},
     topic::Kind,
 };
@@ -16,7 +17,7 @@ use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
-const PROFILE: &str = r#"
+pub const PROFILE: &str = r#"
 name = "counter"
 [[point]]
 name = "count"
@@ -85,7 +86,7 @@ async fn a_silent_refusing_or_absent_instrument_becomes_an_absence_with_its_reas
     state.mood.store(instrument::SILENT, SeqCst);
     has_qualities(&host, [64, 64]).await;
     state.mood.store(instrument::REFUSE, SeqCst);
-    has_qualities(&host, [66, 66]).await;
+    has_qualities(&host, [71, 71]).await;
     state.mood.store(instrument::ANSWER, SeqCst);
     has_qualities(&host, [0, 1]).await;
     task.abort();
@@ -184,7 +185,7 @@ fn check_whole(arrived: &[Arrived]) {
     assert_eq!(times.len(), seen.len(), "two records have one time");
 }
 
-fn spawn(path: &Path) -> Child {
+pub fn spawn(path: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-agent"));
     command
         .args(["run", "--config"])
@@ -224,14 +225,16 @@ async fn a_damaged_record_of_the_buffer_does_not_hold_up_the_others() {
     })
     .await;
     running.drain().await;
-    let again = records(&host.arrived()[sent..], "")
-        .iter()
-        .map(|(number, message)| (*number, message.metrics.len() - 1))
-        .take(8)
-        .collect::<Vec<_>>();
-    let readings = |number| if number == 4 { 0 } else { 2 };
-    let expected: Vec<_> = (1..=8).map(|number| (number, readings(number))).collect();
-    assert_eq!(again, expected);
+    let arrived = host.arrived();
+    let again: BTreeMap<u64, &Message> = records(&arrived[sent..], "").into_iter().collect();
+    for number in 1..=8 {
+        let gap = gap_of(again[&number]);
+        let gap = gap.map(|gap| (gap.reason, gap.readings, gap.records));
+        let damaged = (GapReason::Damaged, 2, Some((4, 4)));
+        assert_eq!(gap, (number == 4).then_some(damaged));
+        let readings = again[&number].metrics.iter().filter(|m| m.alias > Some(0));
+        assert_eq!(readings.count(), if number == 4 { 0 } else { 2 });
+    }
     assert_eq!(metrics.records_damaged.get(), 1);
 }
 

@@ -123,30 +123,38 @@ fn the_death_carries_the_number_of_its_birth() {
 
 #[test]
 fn a_receipt_counts_only_for_its_own_stream() {
+    let own = Receipt {
+        stream: "mine".into(),
+        through: 12,
+        highest: 14,
+        also: vec![(14, 14)],
+    };
     let receipt = |stream: &str| {
         let receipt = Receipt {
             stream: stream.into(),
-            through: 12,
-            highest: 14,
+            ..own.clone()
         };
         hear("mine", &contract::payload::receipt_command(NOW, &receipt)).unwrap()
     };
     assert_eq!(
         receipt("mine"),
         Heard {
-            through: Some(12),
-            highest: Some(14),
+            receipt: Some(own.clone()),
+            at: Some(NOW),
             is_rebirth: false
         }
     );
-    assert_eq!(receipt("other"), Heard::default());
+    let nothing = Heard {
+        at: Some(NOW),
+        ..Heard::default()
+    };
+    assert_eq!(receipt("other"), nothing);
     let rebirth = hear("mine", &contract::payload::rebirth_command(NOW)).unwrap();
     assert_eq!(
         rebirth,
         Heard {
-            through: None,
-            highest: None,
-            is_rebirth: true
+            is_rebirth: true,
+            ..nothing
         }
     );
     assert!(hear("mine", b"\xFF\xFF\xFF").is_err());

@@ -5,6 +5,7 @@
 
 mod assets; // the console's files
 mod cases; // cases and their decisions
+mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
 mod pages; // domain records become pages
@@ -16,6 +17,7 @@ pub mod view; // what goes over the wire
 
 use crate::{
     account::{self, Act, User},
+    coverage::Coverage,
     credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
@@ -64,6 +66,8 @@ pub struct Inner {
     pub signals: Signals,
     /// Series.
     pub series: Series,
+    /// The coverage ledger.
+    pub coverage: Coverage,
     /// Ingest.
     pub ingest: Ingest,
     /// Sealed evidence.
@@ -175,6 +179,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(credit::act))
         .routes(routes!(plan::plan))
         .routes(routes!(cases::bundle))
+        .routes(routes!(coverage::coverage))
+        .routes(routes!(coverage::fleet))
+        .routes(routes!(coverage::fleet_agent))
         .routes(routes!(status::status))
 }
 

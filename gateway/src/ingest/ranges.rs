@@ -61,6 +61,14 @@ impl Ranges {
         }
     }
 
+    /// The ranges behind the unbroken run from 1.
+    pub fn beyond(&self) -> &[(u64, u64)] {
+        match self.0.first() {
+            Some(&(1, _)) => &self.0[1..],
+            _ => &self.0,
+        }
+    }
+
     /// The highest number in the set; 0 if it is empty.
     pub fn highest(&self) -> u64 {
         self.0.last().map_or(0, |&(_, to)| to)

@@ -174,10 +174,10 @@ impl Host {
             };
             let mut heard = Vec::new();
             let mut is_over = false;
-            let now = Timestamp::now();
+            let received = (Timestamp::now(), self.sink.trusted_now().is_some());
             let mut bound = self.bound(connection);
             let mut each = |event: Event<'_>| {
-                let one = self.hear(event, connection.peer, &mut bound, now);
+                let one = self.hear(event, connection.peer, &mut bound, received);
                 heard.extend(one);
             };
             match read {
@@ -237,11 +237,11 @@ impl Host {
         event: Event<'_>,
         peer: IpAddr,
         bound: &mut Option<usize>,
-        now: Timestamp,
+        received: (Timestamp, bool),
     ) -> Option<Heard> {
         match event {
             Event::Frame(frame) => {
-                let taken = match judge(&frame, &self.door, peer, *bound, now) {
+                let taken = match judge(&frame, &self.door, peer, *bound, received) {
                     Verdict::Refused(refusal) => {
                         return Some(Heard::Refused(refusal, frame.raw.to_vec()));
                     }

@@ -66,14 +66,14 @@ pub struct Taken {
     pub complaints: Complaints,
 }
 
-/// Judges a frame that came from `peer` at `now`. `bound` is the only station that may use the connection, if one has
+/// Judges a frame that came from `peer` at `received.0`; `received.1` says that the clock is trusted. `bound` is the only station that may use the connection, if one has
 /// been heard on it and it is not shared.
 pub fn judge(
     frame: &Frame<'_>,
     door: &Door,
     peer: IpAddr,
     bound: Option<usize>,
-    now: Timestamp,
+    (now, is_trusted): (Timestamp, bool),
 ) -> Verdict {
     let mut text = Text::open(frame, None);
     if !text.is_sealed && text.crc.is_right != Some(true) {
@@ -105,7 +105,7 @@ pub fn judge(
         });
     }
     let context = Context {
-        received_at: Some(now),
+        received_at: is_trusted.then_some(now),
         is_length_wrong: text.is_length_wrong,
     };
     let measured = reading::said(&segment, &data, context, &mut complaints).measured;

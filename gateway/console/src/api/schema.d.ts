@@ -103,6 +103,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The coverage ledger: what was expected, what came, what did not and why. */
+        get: operations["coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/credit/{id}/{action}": {
         parameters: {
             query?: never;
@@ -129,6 +146,40 @@ export interface paths {
         };
         /** A sealed bundle, as a ZIP file. */
         get: operations["bundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All agents, the worst first. */
+        get: operations["fleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet/{agent}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An agent with its devices, its coverage by day and its gap records. */
+        get: operations["fleet_agent"];
         put?: never;
         post?: never;
         delete?: never;
@@ -287,6 +338,41 @@ export interface components {
          * @enum {string}
          */
         AgentState: "online" | "offline" | "unheard";
+        /** @description What became of readings: `expected + extra = in_time + late + missing + silent`, always. */
+        BalanceView: {
+            /**
+             * Format: int64
+             * @description Promised; where nothing was promised, as many as came.
+             */
+            expected: number;
+            /**
+             * Format: int64
+             * @description Came beyond what was promised.
+             */
+            extra: number;
+            /**
+             * Format: int64
+             * @description Came in time, with a value.
+             */
+            in_time: number;
+            /**
+             * Format: int64
+             * @description Came late or from the buffer, with a value.
+             */
+            late: number;
+            /** @description Did not come, and somebody said why. */
+            missing: components["schemas"]["MissingLine"][];
+            /**
+             * Format: double
+             * @description The share of the expected readings that has a value, 0 to 1; `None` where nothing was expected.
+             */
+            share?: number | null;
+            /**
+             * Format: int64
+             * @description Did not come, and nobody has said anything yet; what waits in the agent's buffer is among them.
+             */
+            silent: number;
+        };
         /** @description What happened here before. */
         Before: {
             /**
@@ -335,6 +421,29 @@ export interface components {
              * @description To, exclusive.
              */
             to: number;
+        };
+        /** @description What waits at an agent for a receipt, as it said last. */
+        BufferView: {
+            /**
+             * Format: int64
+             * @description When it said so.
+             */
+            at: number;
+            /**
+             * Format: double
+             * @description Share of the buffer's room in use, 0 to 1.
+             */
+            fill?: number | null;
+            /**
+             * Format: int64
+             * @description Time of the oldest record that waits.
+             */
+            oldest_at?: number | null;
+            /**
+             * Format: int64
+             * @description Records that wait.
+             */
+            records?: number | null;
         };
         /** @description A business with its class. */
         BusinessLine: {
@@ -500,10 +609,38 @@ export interface components {
          * @enum {string}
          */
         Class: "A" | "B" | "C" | "D";
+        /**
+         * @description Whether an agent runs what is wanted.
+         * @enum {string}
+         */
+        Configuration: "unknown";
         /** @description What a correction changes; what is left out stays. */
         CorrectionBody: {
             ground?: null | components["schemas"]["GroundName"];
             severity?: null | components["schemas"]["Severity"];
+        };
+        /** @description The coverage ledger for some devices and days. */
+        CoverageView: {
+            /**
+             * Format: int64
+             * @description How far the ledger has counted; today is balanced until then.
+             */
+            as_of: number;
+            /** @description All of it. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description By day, the latest first; days without anything are left out. */
+            days: components["schemas"]["DayBalance"][];
+            /** @description By device and point. */
+            devices: components["schemas"]["DeviceBalance"][];
+            /** @description First day. */
+            from: string;
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+            /** @description Last day. */
+            to: string;
         };
         /** @description A business's credit record. */
         CreditPage: {
@@ -520,6 +657,13 @@ export interface components {
              * @description The sum behind it.
              */
             score?: number | null;
+        };
+        /** @description A day. */
+        DayBalance: {
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description The day in +08:00, `2026-11-25`. */
+            day: string;
         };
         /**
          * @description A decision.
@@ -564,6 +708,20 @@ export interface components {
             attempt: number;
             /** @description `delivered`, `refused` or `failed`. */
             outcome: string;
+        };
+        /** @description A device. */
+        DeviceBalance: {
+            /** @description The agent that reports it; `None` for plain telemetry. */
+            agent?: string | null;
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description Its id. */
+            device: string;
+            name?: null | components["schemas"]["Text"];
+            /** @description Its points. */
+            points: components["schemas"]["PointBalance"][];
+            /** @description Its site. */
+            site: string;
         };
         /** @description A device. */
         DeviceLine: {
@@ -663,6 +821,98 @@ export interface components {
              */
             valid_to?: number | null;
         };
+        /** @description A device of an agent. */
+        FleetDevice: {
+            /** @description Its id. */
+            device: string;
+            /**
+             * Format: int64
+             * @description Time of its latest reading.
+             */
+            last_reading_at?: number | null;
+            name?: null | components["schemas"]["Text"];
+            /** @description Its points, today. */
+            points: components["schemas"]["PointBalance"][];
+            source?: null | components["schemas"]["SourceView"];
+            /** @description Whether it was born and has not died. */
+            state: components["schemas"]["AgentState"];
+            /** @description Coverage today. */
+            today: components["schemas"]["BalanceView"];
+        };
+        /** @description An agent in one line. */
+        FleetLine: {
+            /** @description Its name. */
+            agent: string;
+            buffer?: null | components["schemas"]["BufferView"];
+            /**
+             * Format: int64
+             * @description Its clock minus the gateway's, ms, if it says so.
+             */
+            clock_offset_ms?: number | null;
+            /** @description False if the agent does not trust its clock itself. */
+            clock_trusted?: boolean | null;
+            /** @description Whether it runs what is wanted. */
+            configuration: components["schemas"]["Configuration"];
+            /** @description The version of the configuration it runs, if it says so. */
+            configuration_version?: string | null;
+            /**
+             * Format: int64
+             * @description When anything came from it last, since the gateway started.
+             */
+            heard_at?: number | null;
+            /**
+             * Format: int64
+             * @description Time of its latest reading.
+             */
+            last_reading_at?: number | null;
+            /** @description Its site's id. */
+            site: string;
+            site_name?: null | components["schemas"]["Text"];
+            /** @description Whether it is connected. */
+            state: components["schemas"]["AgentState"];
+            /** @description Coverage today. */
+            today: components["schemas"]["BalanceView"];
+            /** @description Its version, if it says so. */
+            version?: string | null;
+            /** @description Coverage of the last seven days, today among them. */
+            week: components["schemas"]["BalanceView"];
+        };
+        /** @description An agent with everything. */
+        FleetPage: {
+            /** @description The agent. */
+            agent: components["schemas"]["FleetLine"];
+            /**
+             * Format: int64
+             * @description How far the ledger has counted.
+             */
+            as_of: number;
+            /** @description Coverage by day, the latest first. */
+            days: components["schemas"]["DayBalance"][];
+            /** @description Its devices. */
+            devices: components["schemas"]["FleetDevice"][];
+            /** @description Gap records of its devices, the latest first. */
+            gaps: components["schemas"]["GapLine"][];
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+        };
+        /** @description All agents, the worst first. */
+        FleetView: {
+            /** @description The agents. */
+            agents: components["schemas"]["FleetLine"][];
+            /**
+             * Format: int64
+             * @description How far the ledger has counted.
+             */
+            as_of: number;
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+        };
         /** @description A time without values. */
         Gap: {
             /**
@@ -677,6 +927,36 @@ export interface components {
              * @description To.
              */
             to: number;
+        };
+        /** @description Readings that will never come, as the agent said it. */
+        GapLine: {
+            /** @description The agent. */
+            agent: string;
+            /** @description The device. */
+            device: string;
+            device_name?: null | components["schemas"]["Text"];
+            /**
+             * Format: int64
+             * @description The first time at which a reading is missing.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description How many readings of all its points.
+             */
+            readings: number;
+            /**
+             * Format: int64
+             * @description When the gateway learned of it.
+             */
+            received_at: number;
+            /**
+             * Format: int64
+             * @description The last time.
+             */
+            to: number;
+            /** @description Why. */
+            why: string;
         };
         /** @description A ground with what it says. */
         Ground: {
@@ -734,6 +1014,19 @@ export interface components {
             /** @description What counts. */
             text: components["schemas"]["Text"];
         };
+        /** @description Readings missing for one reason. */
+        MissingLine: {
+            /**
+             * Format: int64
+             * @description How many readings.
+             */
+            count: number;
+            /**
+             * @description The reason: of an absence (`no_answer`, `no_connection`, `refused`, `unreadable`, `stopped`, `unspecified`) or of a
+             *     gap record (`buffer_full`, `disk_refused`, `damaged`, `agent_off`, `skipped`).
+             */
+            why: string;
+        };
         /** @description All sites. */
         Overview: {
             /**
@@ -776,6 +1069,20 @@ export interface components {
             visits: components["schemas"]["VisitView"][];
             /** @description Sites to which nobody goes for now. */
             waiting: components["schemas"]["WaitingView"][];
+        };
+        /** @description A point. */
+        PointBalance: {
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /**
+             * Format: int64
+             * @description The longest time between two readings that is promised now, ms.
+             */
+            every_ms?: number | null;
+            /** @description Its label. */
+            label: components["schemas"]["Text"];
+            /** @description Its name. */
+            point: string;
         };
         /** @description A point in one line. */
         PointLine: {
@@ -821,7 +1128,7 @@ export interface components {
          * @description Why something was refused or set aside.
          * @enum {string}
          */
-        Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name";
+        Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name" | "bad_gap";
         /** @description A refusal. */
         Refused: {
             /** @description Why, and what to do, in English. */
@@ -1000,8 +1307,12 @@ export interface components {
         };
         /** @description A site with everything. */
         SitePage: {
+            /** @description Coverage of all its devices today. */
+            coverage: components["schemas"]["BalanceView"];
             /** @description Its devices. */
             devices: components["schemas"]["DeviceLine"][];
+            /** @description Gap records of its devices, the latest first. */
+            gaps: components["schemas"]["GapLine"][];
             /**
              * Format: int64
              * @description The gateway's clock.
@@ -1013,6 +1324,18 @@ export interface components {
             signals: components["schemas"]["SignalLine"][];
             /** @description The site. */
             site: components["schemas"]["SiteLine"];
+        };
+        /** @description How a device does, seen from its agent. */
+        SourceView: {
+            /**
+             * Format: int64
+             * @description Since when it is silent.
+             */
+            since?: number | null;
+            /** @description `unknown`: nothing came yet; `answers`; `silent`. */
+            state: string;
+            /** @description Why it is silent: the word of an absence. */
+            why?: string | null;
         };
         /**
          * @description Where a case stands.
@@ -1341,6 +1664,36 @@ export interface operations {
             };
         };
     };
+    coverage: {
+        parameters: {
+            query?: {
+                /** @description Only this agent. */
+                agent?: string | null;
+                /** @description Only this site. */
+                site?: string | null;
+                /** @description One day, `2026-11-25` (in +08:00); today if no day is given. */
+                day?: string | null;
+                /** @description The first of several days. */
+                from?: string | null;
+                /** @description The last of several days; today if left out. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoverageView"];
+                };
+            };
+        };
+    };
     act_on_credit: {
         parameters: {
             query?: never;
@@ -1400,6 +1753,46 @@ export interface operations {
                 };
                 content: {
                     "application/zip": number[];
+                };
+            };
+        };
+    };
+    fleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+        };
+    };
+    fleet_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetPage"];
                 };
             };
         };

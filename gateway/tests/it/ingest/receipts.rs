@@ -119,6 +119,18 @@ impl Agent {
             .max()
     }
 
+    /// What the newest receipt says is there beyond the unbroken run.
+    fn also(&self) -> Vec<(u64, u64)> {
+        let commands = self.commands.lock().unwrap();
+        let receipts = commands.iter().rev();
+        let mut receipts = receipts.flat_map(|bytes| payload::commands(bytes).unwrap());
+        let last = receipts.find_map(|command| match command {
+            payload::Command::Receipt(receipt) => Some(receipt.also),
+            payload::Command::Rebirth => None,
+        });
+        last.unwrap_or_default()
+    }
+
     fn cut(self) {
         self.events.abort();
     }
@@ -188,8 +200,13 @@ async fn a_lost_record_holds_the_receipt_back_and_asks_for_a_rebirth() {
     .await;
     wait_for("record 3", || (door.readings().len() == 2).then_some(())).await;
     assert_eq!(agent.through(), Some(1));
+    wait_for("the word of record 3", || {
+        (agent.also() == [(3, 3)]).then_some(())
+    })
+    .await;
     agent.record(2).await;
     wait_for("receipt 3", || (agent.through() == Some(3)).then_some(())).await;
+    assert_eq!(agent.also(), []);
     agent.cut();
     door.close().await;
 }

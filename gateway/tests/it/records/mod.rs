@@ -4,4 +4,4 @@ mod chain; // signals become cases, findings, entries
 mod delivery; // a finding on its way out
 mod rights; // who may do what
 mod status; // how the gateway is
-mod world; // the platform and the gateway
+pub mod world; // the platform and the gateway
