@@ -363,6 +363,14 @@ impl Host {
             let words = format!("{}: {}", complaint.place, complaint.what);
             self.complain(who, complaint.code.as_str(), &words, &taken.raw);
         }
+        let before = taken.measured.len();
+        taken
+            .measured
+            .retain(|measured| state.admits(&measured.reading.point));
+        if taken.measured.len() < before {
+            let words = "the station has too many points; these readings are in the raw frame only";
+            self.complain(who, "points_max", words, &taken.raw);
+        }
         let points = taken.points(station.every);
         self.sink.describe(&station.device, &points).await;
         let records = taken.records(&station.device);

@@ -3,12 +3,17 @@
 
 use super::join::{Joined, Joiner, Key};
 use contract::{PointName, Timestamp};
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 /// Frames remembered while the agent runs.
 pub const REMEMBERED: usize = 512;
 /// Of these, the newest are remembered over a restart; a sender repeats what was not answered and no more.
 pub const KEPT: usize = 64;
+/// Points of a station; a logger has some dozens, and each is kept for ever.
+pub const POINTS_MAX: usize = 2_000;
 /// Three times OverTime, by the standard's default.
 const SPLIT_TIMEOUT_MS: i64 = 30_000;
 /// How much later than promised a frame may come.
@@ -132,6 +137,7 @@ pub struct State {
     /// When it is silent.
     pub silence: Silence,
     splits: Joiner<u64>,
+    points: HashSet<PointName>,
     /// Connections on which it was heard.
     pub connections: usize,
 }
@@ -143,6 +149,15 @@ impl State {
             memory,
             ..State::default()
         }
+    }
+
+    /// Whether readings of the point are taken: not if it is one too many.
+    pub fn admits(&mut self, point: &PointName) -> bool {
+        if self.points.contains(point) {
+            return true;
+        }
+        let has_room = self.points.len() < POINTS_MAX;
+        has_room && self.points.insert(point.clone())
     }
 
     /// A packet of a split was stored. The answer is another split that had to give way incomplete, in words.
@@ -228,6 +243,14 @@ mod tests {
             silence.missed(every, at(1_135)).map(|m| m.0),
             Some(at(1_251))
         );
+    }
+
+    #[test]
+    fn a_station_cannot_bring_up_points_without_end() {
+        let mut state = State::default();
+        let point = |n: usize| PointName::new(format!("x{n}")).unwrap();
+        assert!((0..POINTS_MAX).all(|n| state.admits(&point(n))));
+        assert!(!state.admits(&point(POINTS_MAX)) && state.admits(&point(7)));
     }
 
     #[test]
