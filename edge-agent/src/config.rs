@@ -3,11 +3,11 @@
 use crate::{
     record::Record,
     section::Section,
-    source::{Described, Source, modbus},
+    source::{Described, Source, hj212, modbus},
 };
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -146,8 +146,7 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let buses = modbus::config::read(&mut top, folder, problems);
-    let sources = buses.into_iter().map(Source::Modbus).collect();
+    let sources = sources(&mut top, folder, problems);
     top.finish(problems);
     Some(Config {
         site: site?,
@@ -156,6 +155,31 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
         gateway: gateway?,
         sources,
     })
+}
+
+/// Every kind of source; a device may be in one of them only.
+fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Source> {
+    let buses = modbus::config::read(top, folder, problems);
+    let mut sources: Vec<Source> = buses.into_iter().map(Source::Modbus).collect();
+    for part in top.sections_if_there("hj212", problems) {
+        sources.extend(hj212::config::read(part, folder, problems).map(Source::Hj212));
+    }
+    if sources.is_empty() && problems.is_empty() {
+        let fix = "write at least one [[device]] or [[hj212]]";
+        problems.add(top.place("device"), "nothing is to be read", fix);
+    }
+    let mut ids = HashSet::new();
+    for source in &sources {
+        // Modbus has looked for its own.
+        let is_looked_at = matches!(source, Source::Modbus(_));
+        for device in source.devices() {
+            if !ids.insert(device.id.clone()) && !is_looked_at {
+                let what = format!("device {} is there twice", device.id);
+                problems.add(top.place("device"), what, "give each device its own id");
+            }
+        }
+    }
+    sources
 }
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {

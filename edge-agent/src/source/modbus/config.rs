@@ -99,7 +99,7 @@ pub fn read(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Bu
     let known: Vec<String> = buses.iter().map(|bus| bus.name.clone()).collect();
     let mut ids = HashSet::new();
     let mut used = HashSet::new();
-    for part in top.sections("device", problems) {
+    for part in top.sections_if_there("device", problems) {
         let place = |key: &str| part.place(key);
         let (id, unit) = (place("id"), place("unit_id"));
         let on = on(&part, &known, problems);
