@@ -161,33 +161,64 @@ impl Buffer {
     pub async fn append(&self, record: &Record, is_own: bool) {
         let lost = self.lost().remove(&record.device);
         let result = match &lost {
-            Some(lost) => match self.store(&gap(record, lost), false).await {
+            Some(lost) => match self.store(&gap(record, lost), Vec::new()).await {
                 Ok(()) => {
                     let polls = lost.polls;
                     tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
-                    self.store(record, is_own).await
+                    self.store(record, shown(record, is_own)).await
                 }
                 Err(error) => return self.lose(record, Some(lost), &error),
             },
-            None => self.store(record, is_own).await,
+            None => self.store(record, shown(record, is_own)).await,
         };
         if let Err(error) = result {
             self.lose(record, None, &error);
         }
     }
 
-    async fn store(&self, record: &Record, is_own: bool) -> Result<(), AppendError> {
+    /// Stores a record whose sender keeps it until it is told that it is stored, with a note in the same transaction.
+    /// A refusal is no loss: the sender sends again.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        self.store(record, note.into_iter().collect()).await
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        let notes = self.journal.notes(key).inspect_err(
+            |error| tracing::error!(key, %error, "a note of the buffer cannot be read; a message may be taken twice"),
+        );
+        let found = notes.ok()?.into_iter().find(|(found, _)| found == key);
+        found.map(|(_, value)| value)
+    }
+
+    /// Bytes of the records that wait.
+    pub fn bytes_used(&self) -> u64 {
+        self.journal.bytes_used()
+    }
+
+    /// The time of the oldest record that waits.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        let first = self.journal.read(self.journal.first(), 1).ok()?;
+        first
+            .first()
+            .map(|block| Timestamp::from_millis(block.at_ms))
+    }
+
+    async fn store(
+        &self,
+        record: &Record,
+        notes: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
         let count = record.readings.len() as u64;
-        let at_ms = record.at.as_millis();
-        let note = || {
-            let key = format!("{SHOWN}{}", record.device);
-            (key, at_ms.to_le_bytes().to_vec())
-        };
         let staged = Staged {
-            at_ms,
+            at_ms: record.at.as_millis(),
             count,
             body: record.encode(),
-            notes: is_own.then(note).into_iter().collect(),
+            notes,
         };
         self.journal.append(staged).await?;
         self.metrics.readings_stored.add(count);
@@ -242,6 +273,14 @@ impl Buffer {
     pub async fn close(self) {
         self.journal.close().await;
     }
+}
+
+fn shown(record: &Record, is_own: bool) -> Vec<(String, Vec<u8>)> {
+    let note = || {
+        let key = format!("{SHOWN}{}", record.device);
+        (key, record.at.as_millis().to_le_bytes().to_vec())
+    };
+    is_own.then(note).into_iter().collect()
 }
 
 fn gap(record: &Record, lost: &Lost) -> Record {

@@ -2,7 +2,8 @@
 
 use crate::{
     section::Section,
-    source::{Described, Source, modbus},
+    source::{Described, Source, json, modbus, sparkplug},
+    status::page::{self, StatusConfig},
 };
 use contract::{AgentId, SiteId, problems::Problems};
 use std::{
@@ -23,6 +24,8 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// Where readings go.
     pub gateway: GatewayConfig,
+    /// The agent's own page, if it has one.
+    pub status: Option<StatusConfig>,
     /// Where readings come from.
     pub sources: Vec<Source>,
 }
@@ -106,30 +109,75 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let mut sources = Vec::new();
-    let mut ids = HashSet::new();
-    for part in top.sections("device", problems) {
-        let place = part.place("id");
-        let Some(device) = modbus::config::read(part, folder, problems) else {
-            continue;
-        };
-        if !ids.insert(device.id.clone()) {
-            problems.add(
-                place,
-                format!("device {} is there twice", device.id),
-                "give each device its own id",
-            );
-        }
-        sources.push(Source::Modbus(device));
-    }
+    let status = match top.has("status") {
+        true => top
+            .section("status", problems)
+            .and_then(|part| page::read(part, folder, problems)),
+        false => None,
+    };
+    let sources = sources(&mut top, folder, agent.as_ref(), problems);
     top.finish(problems);
     Some(Config {
         site: site?,
         agent: agent?,
         buffer: buffer?,
         gateway: gateway?,
+        status,
         sources,
     })
+}
+
+/// Every kind of source; a device may be in one of them only.
+fn sources(
+    top: &mut Section,
+    folder: &Path,
+    agent: Option<&AgentId>,
+    problems: &mut Problems,
+) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let client_id = |kind: &str, n: usize| {
+        let agent = agent.map_or("agent", AgentId::as_str);
+        format!("onedoor-{agent}-{kind}-{n}")
+    };
+    for part in top.sections_if_there("device", problems) {
+        sources.extend(modbus::config::read(part, folder, problems).map(Source::Modbus));
+    }
+    for (part, n) in top
+        .sections_if_there("json_mqtt", problems)
+        .into_iter()
+        .zip(1..)
+    {
+        let source = json::config::read_mqtt(part, folder, client_id("json", n), problems);
+        sources.extend(source.map(Source::JsonMqtt));
+    }
+    for part in top.sections_if_there("json_http", problems) {
+        sources.extend(json::config::read_http(part, folder, problems).map(Source::JsonHttp));
+    }
+    if top.has("json_in")
+        && let Some(part) = top.section("json_in", problems)
+    {
+        sources.extend(json::config::read_in(part, folder, problems).map(Source::JsonIn));
+    }
+    for (part, n) in top
+        .sections_if_there("sparkplug", problems)
+        .into_iter()
+        .zip(1..)
+    {
+        let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
+        sources.extend(source.map(Source::Sparkplug));
+    }
+    if sources.is_empty() && problems.is_empty() {
+        let fix = "write at least one [[device]], [[json_mqtt]], [[json_http]], [json_in] or [[sparkplug]]";
+        problems.add(top.place("device"), "nothing is to be read", fix);
+    }
+    let mut ids = HashSet::new();
+    for device in sources.iter().flat_map(Source::devices) {
+        if !ids.insert(device.id.clone()) {
+            let what = format!("device {} is there twice", device.id);
+            problems.add(top.place("device"), what, "give each device its own id");
+        }
+    }
+    sources
 }
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {

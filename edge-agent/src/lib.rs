@@ -4,11 +4,26 @@
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
+pub mod check; // what a configuration means, in words
 pub mod config; // one file, all problems in one run
+pub mod http; // the least of it: a door and a question
 pub mod metrics; // every counter, declared in one place
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes
 pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
+pub mod status; // how it does, for whoever stands before it
 pub mod stop; // the stop token of a task
+
+/// An error with everything behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

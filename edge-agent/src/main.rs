@@ -1,8 +1,13 @@
-//! `edge-agent run --config FILE` and `edge-agent check-config --config FILE`.
+//! `edge-agent run`, `edge-agent check-config` and `edge-agent status`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use std::{io::IsTerminal, path::PathBuf};
+use edge_agent::{check, status::terminal};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -31,19 +36,63 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Asks the running agent how it does. Ends with 0 if all is well, 1 if something needs a person, 2 if no agent
+    /// answers.
+    Status {
+        /// The configuration file with which it runs.
+        #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
+        config: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
-            println!("{:#?}", load(&config));
-            Ok(())
+            print!("{}", check::summary(&load(&config)));
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Run { config } => run(load(&config)),
+        Command::Run { config } => run(load(&config)).map(|()| ExitCode::SUCCESS),
+        Command::Status { config, json } => status(&config, json),
     }
 }
 
-fn load(path: &std::path::Path) -> edge_agent::config::Config {
+fn status(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
+    const NOT_RUNNING: u8 = 2;
+    let Some(page) = load(path).status else {
+        eprintln!(
+            "{}: [status]: it is missing; write [status] (its page is then at http://127.0.0.1:8089) and start the agent again",
+            path.display()
+        );
+        return Ok(ExitCode::from(NOT_RUNNING));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    match runtime.block_on(terminal::ask(&page)) {
+        Err(why) => {
+            eprintln!("no agent answers at {}: {why}", page.listen);
+            Ok(ExitCode::from(NOT_RUNNING))
+        }
+        Ok(status) => {
+            if is_json {
+                println!("{}", serde_json::to_string_pretty(&status)?);
+            } else {
+                let is_chinese = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                    .iter()
+                    .find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()))
+                    .is_some_and(|language| language.starts_with("zh"));
+                print!("{}", terminal::text(&status, is_chinese));
+            }
+            Ok(ExitCode::from(u8::from(!status.needs.is_empty())))
+        }
+    }
+}
+
+fn load(path: &Path) -> edge_agent::config::Config {
     edge_agent::config::load(path).unwrap_or_else(|problems| {
         eprintln!("{problems}");
         std::process::exit(2);

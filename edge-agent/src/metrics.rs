@@ -32,6 +32,14 @@ pub struct Metrics {
     pub polls_skipped: Count,
     /// Points that gave no value.
     pub absences: Count,
+    /// Messages that devices sent by themselves.
+    pub messages: Count,
+    /// Of these, sent again and stored already.
+    pub messages_repeated: Count,
+    /// Of these, kept by a broker for whoever comes: old values and no readings.
+    pub messages_retained: Count,
+    /// Messages, answers and values that could not be used.
+    pub refused: Count,
     /// Readings on disk, absences included.
     pub readings_stored: Count,
     /// Records refused because the buffer was full.
@@ -59,6 +67,10 @@ impl Metrics {
             polls = self.polls.get(),
             polls_skipped = self.polls_skipped.get(),
             absences = self.absences.get(),
+            messages = self.messages.get(),
+            messages_repeated = self.messages_repeated.get(),
+            messages_retained = self.messages_retained.get(),
+            refused = self.refused.get(),
             readings_stored = self.readings_stored.get(),
             records_lost_full = self.records_lost_full.get(),
             records_lost_disk = self.records_lost_disk.get(),

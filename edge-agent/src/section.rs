@@ -242,6 +242,45 @@ impl Section {
         }
     }
 
+    /// A required list of texts.
+    pub fn texts(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        let Some(value) = self.required(key, example, problems) else {
+            return Vec::new();
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts: Option<Vec<String>> = value
+            .as_array()
+            .and_then(|list| list.iter().map(text).collect());
+        let texts = texts.unwrap_or_default();
+        if texts.is_empty() {
+            let fix = format!("write for example {key} = {example}");
+            problems.add(
+                self.place(key),
+                format!("{value} is not a list of texts"),
+                fix,
+            );
+        }
+        texts
+    }
+
+    /// `[[key]]` tables, or none.
+    pub fn sections_if_there(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Section> {
+        if self.has(key) {
+            return self.sections(key, problems);
+        }
+        self.asked.push(key);
+        Vec::new()
+    }
+
     /// At least one `[[key]]` table.
     pub fn sections(&mut self, key: &'static str, problems: &mut Problems) -> Vec<Section> {
         let tables: Option<Vec<Table>> = match self.take(key) {

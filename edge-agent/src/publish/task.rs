@@ -8,9 +8,11 @@
 use super::session::{Outgoing, Session, hear};
 use crate::{
     buffer::Buffer,
+    chain,
     config::{GatewayConfig, Identity},
     metrics::Metrics,
     record::Record,
+    status::Board,
     stop::Stop,
 };
 use contract::{DeviceId, PointName, Timestamp};
@@ -49,6 +51,8 @@ pub struct Publisher {
     pub buffer: Buffer,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// What the agent's page shows.
+    pub board: Board,
 }
 
 /// What the connection's driver has seen; the worker watches it.
@@ -80,6 +84,7 @@ impl Publisher {
             match self.connection(&mut stop).await {
                 Ok(()) => return,
                 Err(error) => {
+                    self.board.gateway(Err(chain(&error)));
                     if started.elapsed() > BACK_OFF.1 {
                         failures = 0;
                     }
@@ -164,6 +169,7 @@ impl Publisher {
             up = link.wait_for(|link| link.is_up) => { up.map_err(|_| Lost::Closed)?; }
         }
         self.metrics.connections.add(1);
+        self.board.gateway(Ok(()));
         tracing::info!(host = %self.gateway.host, port = self.gateway.port, waiting = self.metrics.records_waiting.get(), "connected to the gateway");
         client
             .subscribe(self.session.command_topic(), QoS::AtLeastOnce)
@@ -230,6 +236,7 @@ impl Publisher {
             );
         } else if seen.through > flight.received {
             flight.received = seen.through;
+            self.board.receipt(seen.through);
             flight.progress_at = Instant::now();
         }
         Ok(())
@@ -396,17 +403,6 @@ fn random() -> u32 {
     // Without randomness there is no jitter, which harms nothing.
     let _ = SystemRandom::new().fill(&mut bytes);
     u32::from_le_bytes(bytes)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,10 +6,14 @@
 //! Promise of every source: each record it takes is stored once; a reading has the time at which the device
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
+pub mod broker; // an MQTT broker of the site
+pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
+pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
+use crate::{buffer::Buffer, metrics::Metrics, record::Record, status::Board, stop::Stop};
 use contract::{DeviceId, PointName, Timestamp};
+use journal::AppendError;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -52,19 +56,54 @@ pub struct Described {
 pub struct Sink {
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// What the agent's page shows.
+    pub board: Board,
     buffer: Buffer,
 }
 
 impl Sink {
     /// Into this buffer.
-    pub fn new(buffer: Buffer, metrics: Arc<Metrics>) -> Sink {
-        Sink { metrics, buffer }
+    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board) -> Sink {
+        Sink {
+            metrics,
+            board,
+            buffer,
+        }
     }
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
     /// own; the last such time is what [`Sink::shown`] gives after a restart.
     pub async fn store(&self, record: &Record, is_own: bool) {
         self.buffer.append(record, is_own).await;
+        self.board.stored(record, Timestamp::now());
+    }
+
+    /// Stores a record whose sender keeps it until it is told, with a note in the same transaction. On an error it is not
+    /// stored and not counted as lost.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        self.buffer.keep(record, note).await?;
+        self.board.stored(record, Timestamp::now());
+        Ok(())
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        self.buffer.note(key)
+    }
+
+    /// Something that cannot be used: counted, and shown with its beginning. The log has it the first, second, fourth,
+    /// eighth … time.
+    pub fn refused(&self, who: &str, reason: &'static str, words: &str, sample: &[u8]) {
+        self.metrics.refused.add(1);
+        let count = self.board.refused(who, reason, words, sample);
+        if count.is_power_of_two() {
+            let sample = String::from_utf8_lossy(&sample[..sample.len().min(200)]);
+            tracing::warn!(from = who, reason, words, count, %sample, "this cannot be used");
+        }
     }
 
     /// The time of the last stored record of a device with a clock of its own.
@@ -74,6 +113,11 @@ impl Sink {
 
     /// Tells of points that are not in the configuration, before their first record is stored.
     pub async fn describe(&self, device: &DeviceId, points: &[PointInfo]) {
+        let described = Described {
+            id: device.clone(),
+            points: points.to_vec(),
+        };
+        self.board.expect(&described, Timestamp::now());
         if let Err(error) = self.buffer.describe(device, points).await {
             tracing::error!(%device, %error, "the unit of a new point cannot be kept");
         }
@@ -85,6 +129,14 @@ impl Sink {
 pub enum Source {
     /// An instrument that is asked for its registers.
     Modbus(modbus::Device),
+    /// Devices that publish JSON to a broker of the site.
+    JsonMqtt(json::config::JsonMqtt),
+    /// A device that is asked over HTTP and answers with JSON.
+    JsonHttp(json::config::JsonHttp),
+    /// Devices that post JSON.
+    JsonIn(json::config::JsonIn),
+    /// Sparkplug B edge nodes.
+    Sparkplug(sparkplug::Sparkplug),
 }
 
 impl Source {
@@ -92,6 +144,10 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Source::Modbus(device) => format!("poll of {}", device.id),
+            Source::JsonMqtt(source) => format!("JSON of {}", source.broker.name()),
+            Source::JsonHttp(device) => format!("JSON of {}", device.url),
+            Source::JsonIn(source) => format!("door {}", source.listen),
+            Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
         }
     }
 
@@ -99,6 +155,16 @@ impl Source {
     pub fn devices(&self) -> Vec<Described> {
         match self {
             Source::Modbus(device) => vec![device.described()],
+            Source::JsonMqtt(source) => {
+                let speakers = source.topics.iter().flat_map(|topic| &topic.speakers);
+                speakers.map(|speaker| speaker.described()).collect()
+            }
+            Source::JsonHttp(device) => vec![device.described()],
+            Source::JsonIn(source) => {
+                let devices = source.devices.iter();
+                devices.map(|posting| posting.speaker.described()).collect()
+            }
+            Source::Sparkplug(_) => Vec::new(),
         }
     }
 
@@ -106,6 +172,10 @@ impl Source {
     pub async fn run(self, sink: Sink, stop: Stop) {
         match self {
             Source::Modbus(device) => modbus::poll::run(device, sink, stop).await,
+            Source::JsonMqtt(source) => json::mqtt::run(source, sink, stop).await,
+            Source::JsonHttp(device) => json::pull::run(device, sink, stop).await,
+            Source::JsonIn(source) => json::push::run(source, sink, stop).await,
+            Source::Sparkplug(source) => sparkplug::task::run(source, sink, stop).await,
         }
     }
 }

@@ -1,7 +1,13 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
 mod config; // every problem in one run
+mod heard; // what arrived, by device and point
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
+mod json_http; // devices that are asked, and devices that post
+mod json_mqtt; // devices that publish through a real broker
+mod peers; // mosquitto, nginx, curl
 mod run; // the story: silence, outage, kill -9
 mod session; // the Sparkplug session as a table
+mod sparkplug; // an edge node that is not ours
+mod status; // page and command
