@@ -144,13 +144,13 @@ pub fn text(status: &Status, is_chinese: bool) -> String {
     for refused in &status.refused {
         line(format!(
             "{} {}: {} × {} ({})",
-            say("拒收", "refused"),
+            say("无法使用", "cannot be used, from"),
             refused.from,
             refused.count,
-            refused.words,
+            pick(refused.reason.clone()),
             age(refused.at)
         ));
-        line(format!("    {}", refused.sample));
+        line(format!("    {}: {}", refused.words, refused.sample));
     }
     out
 }

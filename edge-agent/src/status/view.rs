@@ -119,8 +119,8 @@ pub struct PointView {
 pub struct RefusedView {
     /// Who sent it.
     pub from: String,
-    /// Why, for counting.
-    pub reason: String,
+    /// Why.
+    pub reason: Words,
     /// How often since the start.
     pub count: u64,
     /// The last time.
@@ -185,7 +185,7 @@ impl Sight {
             let refused = refused.clone();
             RefusedView {
                 from: from.clone(),
-                reason: (*reason).to_owned(),
+                reason: words::refusal(reason),
                 count: refused.count,
                 at: refused.at,
                 words: refused.words,

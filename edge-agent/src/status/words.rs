@@ -53,6 +53,33 @@ pub fn doubt(doubt: Doubt) -> Words {
     }
 }
 
+/// Why something could not be used, from the word under which it is counted.
+pub fn refusal(reason: &str) -> Words {
+    let zh = match reason {
+        "too long" => "太长",
+        "not JSON" => "不是 JSON",
+        "no time" => "没有时间",
+        "not a time" => "时间看不懂",
+        "impossible time" => "时间不可能，设备时钟未设置",
+        "no known point" => "没有已配置的测点",
+        "not a number" => "不是数字",
+        "unknown device" => "设备未配置",
+        "wrong device or token" => "设备或令牌不对",
+        "too many" => "发得太多",
+        "HTTP status" => "HTTP 状态表示失败",
+        "no answer in HTTP" => "应答不是 HTTP",
+        "not Sparkplug B" => "不是 Sparkplug B",
+        "topic" => "主题不合规",
+        "name not allowed" => "名称不合规",
+        "messages missing" => "漏了消息",
+        "data before birth" => "上线之前的数据",
+        "metric not in the birth" => "上线时没有声明的指标",
+        "too many nodes" | "too many devices" | "too many points" => "数量超限",
+        other => other,
+    };
+    both(zh, reason)
+}
+
 /// How long ago, in the words of both languages.
 pub fn ago(at: Timestamp, now: Timestamp) -> Words {
     let s = now.since(at).max(0) / 1_000;
@@ -83,14 +110,12 @@ pub fn needs(status: &Status) -> Vec<Words> {
     devices(status, &mut needs);
     for refused in &status.refused {
         if now.since(refused.at) < REFUSED_MS {
+            let (from, count, reason) = (&refused.from, refused.count, &refused.reason);
             needs.push(both(
+                format!("{from} 有 {count} 条无法使用（{}）：看样例", reason.zh),
                 format!(
-                    "{} 有 {} 条无法使用：{}",
-                    refused.from, refused.count, refused.words
-                ),
-                format!(
-                    "{} sent {} that cannot be used: {}",
-                    refused.from, refused.count, refused.words
+                    "{from} sent {count} that cannot be used ({}): look at the sample",
+                    reason.en
                 ),
             ));
         }
@@ -254,7 +279,7 @@ mod tests {
             ("not JSON", |s| {
                 s.refused.push(RefusedView {
                     from: "d".into(),
-                    reason: "not JSON".into(),
+                    reason: refusal("not JSON"),
                     count: 4,
                     at: s.now,
                     words: "it is not JSON".into(),

@@ -72,3 +72,33 @@ async fn births_data_and_deaths_of_a_foreign_node_are_readings_and_absences() {
         assert_eq!(values, expected, "{device}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_wait_for_their_primary_host_are_told_that_it_is_there_and_that_it_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mosquitto) = Mosquitto::start(folder.path()) else {
+        return;
+    };
+    let host = Host::start().await;
+    let sources = format!(
+        "[[sparkplug]]\nhost = \"127.0.0.1\"\nport = {}\ngroup = \"Plant1\"\nhost_id = \"onedoor\"\n",
+        mosquitto.port
+    );
+    let path = write_config(folder.path(), host.port, &sources);
+    let loaded = config::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let running = Running::start(loaded).await.unwrap();
+    let port = mosquitto.port.to_string();
+    let told = || {
+        let topic = "spBv1.0/STATE/onedoor";
+        let done = Command::new("mosquitto_sub")
+            .args(["-p", &port, "-C", "1", "-W", "5", "-t", topic])
+            .output()
+            .unwrap();
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap_or_default()
+    };
+    wait_for("the host is online", || told()["online"] == true);
+    let since = told()["timestamp"].clone();
+    running.drain().await;
+    wait_for("the host is offline", || told()["online"] == false);
+    assert_eq!(told()["timestamp"], since);
+}

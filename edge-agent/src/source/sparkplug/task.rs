@@ -7,7 +7,9 @@ use contract::{
     AgentId, Timestamp, payload,
     topic::{Kind, NAMESPACE, Topic},
 };
-use rumqttc::{AsyncClient, ConnectionError, Event, Packet, Publish, QoS, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, LastWill, Packet, Publish, QoS, SubscribeReasonCode,
+};
 use std::{collections::HashMap, time::Duration};
 use tokio::time::sleep;
 
@@ -68,11 +70,16 @@ pub async fn run(source: Sparkplug, sink: Sink, mut stop: Stop) {
 
 impl Host {
     async fn connection(&mut self) -> Broken {
-        let (client, mut events) = AsyncClient::new(self.source.broker.options(false), REQUESTS);
+        let mut options = self.source.broker.options(false);
+        let begun = Timestamp::now();
+        if let Some((topic, offline)) = self.state(false, begun) {
+            options.set_last_will(LastWill::new(topic, offline, QoS::AtLeastOnce, true));
+        }
+        let (client, mut events) = AsyncClient::new(options, REQUESTS);
         loop {
             let result = match events.poll().await {
                 Err(error) => return Broken::Connection(Box::new(error)),
-                Ok(Event::Incoming(Packet::ConnAck(_))) => self.connected(&client),
+                Ok(Event::Incoming(Packet::ConnAck(_))) => self.connected(&client, begun),
                 Ok(Event::Incoming(Packet::SubAck(granted))) => {
                     if granted.return_codes.contains(&SubscribeReasonCode::Failure) {
                         return Broken::Subscription;
@@ -90,12 +97,26 @@ impl Host {
         }
     }
 
-    fn connected(&mut self, client: &AsyncClient) -> Result<(), Broken> {
+    /// Topic and content of the host's STATE (Sparkplug B 3.0): online and offline have the same time.
+    fn state(&self, is_online: bool, begun: Timestamp) -> Option<(String, String)> {
+        let host = self.source.host_id.as_ref()?;
+        let ms = begun.as_millis();
+        let content = format!("{{\"online\":{is_online},\"timestamp\":{ms}}}");
+        Some((format!("{NAMESPACE}/STATE/{host}"), content))
+    }
+
+    fn connected(&mut self, client: &AsyncClient, begun: Timestamp) -> Result<(), Broken> {
         self.is_up = true;
         tracing::info!(broker = self.source.broker.name(), "connected");
         let filter = format!("{NAMESPACE}/{}/#", self.source.group);
         client
             .try_subscribe(filter, QoS::AtLeastOnce)
+            .map_err(|_| Broken::Stuck)?;
+        let Some((topic, online)) = self.state(true, begun) else {
+            return Ok(());
+        };
+        client
+            .try_publish(topic, QoS::AtLeastOnce, true, online)
             .map_err(|_| Broken::Stuck)
     }
 
