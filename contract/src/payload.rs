@@ -242,9 +242,11 @@ pub fn data(
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
     let through = metric::Value::LongValue(receipt.through);
+    let highest = metric::Value::LongValue(receipt.highest);
     let metrics = vec![
         named(receipt::STREAM, DataType::String, stream),
         named(receipt::THROUGH, DataType::UInt64, through),
+        named(receipt::HIGHEST, DataType::UInt64, highest),
     ];
     payload(at, None, metrics)
 }
@@ -272,17 +274,22 @@ pub enum Command {
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
-    let (mut stream, mut through) = (None, None);
+    let (mut stream, mut through, mut highest) = (None, None, None);
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
+            (Some(receipt::HIGHEST), Scalar::Unsigned(n)) => highest = Some(n),
             _ => {}
         }
     }
     if let (Some(stream), Some(through)) = (stream, through) {
-        commands.push(Command::Receipt(Receipt { stream, through }));
+        commands.push(Command::Receipt(Receipt {
+            stream,
+            through,
+            highest: highest.unwrap_or(through).max(through),
+        }));
     }
     Ok(commands)
 }
@@ -480,7 +487,8 @@ mod tests {
     fn commands_are_read_back_and_strangers_left_out() {
         let receipt = Receipt {
             stream: "s".into(),
-            through: u64::MAX,
+            through: u64::MAX - 1,
+            highest: u64::MAX,
         };
         let read = commands(&receipt_command(AT, &receipt)).unwrap();
         assert_eq!(read, [Command::Receipt(receipt)]);

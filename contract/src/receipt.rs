@@ -2,7 +2,8 @@
 //!
 //! A OneDoor agent numbers its records 1, 2, 3, … within a *stream* (the identity of its buffer file: a new
 //! buffer is a new stream). Every data payload carries both as metrics (see [`crate::payload`]). The receipt
-//! travels as an NCMD to the agent with two metrics, [`STREAM`] and [`THROUGH`].
+//! travels as an NCMD to the agent with the metrics [`STREAM`], [`THROUGH`] and [`HIGHEST`], after every birth and every
+//! commit.
 
 /// Name of the UInt64 metric in NDATA/DDATA that numbers the record within its stream. Its alias is 0.
 pub const SEQUENCE: &str = "OneDoor/Sequence";
@@ -22,6 +23,9 @@ pub const RAW: &str = "OneDoor/Raw";
 pub const PREFIX: &str = "OneDoor/";
 /// Name of the UInt64 metric in the receipt: every record up to and including this one is journaled.
 pub const THROUGH: &str = "OneDoor/Through";
+/// Name of the UInt64 metric in the receipt: the highest record number of the stream that the gateway has or has under
+/// way. An agent that never gave that number learns from it that somebody else uses its stream. Optional.
+pub const HIGHEST: &str = "OneDoor/Highest";
 /// Name of the Boolean metric that asks an edge node for a new birth (Sparkplug B 3.0, 6.4.19).
 pub const REBIRTH: &str = "Node Control/Rebirth";
 /// Name of the UInt64 metric in NBIRTH and NDEATH that ties a death to its birth (Sparkplug B 3.0).
@@ -34,4 +38,6 @@ pub struct Receipt {
     pub stream: String,
     /// The highest record number of an unbroken run from 1.
     pub through: u64,
+    /// The highest record number of the stream that the gateway has heard of; `through` if it does not say.
+    pub highest: u64,
 }

@@ -7,7 +7,7 @@ use crate::{
     buffer::Buffer,
     config::Config,
     metrics::Metrics,
-    publish::{session::Session, task::Publisher},
+    publish::{fence::Fence, session::Session, task::Publisher},
     source::Sink,
     status::{self, Board, view::Sight},
     stop::Stop,
@@ -42,7 +42,7 @@ impl Running {
         let buffer = Buffer::open(&config.buffer, metrics.clone())
             .await
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
-        let stream = buffer.stream().to_owned();
+        let stream = buffer.stream();
         let devices = config.devices();
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
         let board = Board::new(&devices, Timestamp::now());
@@ -59,6 +59,7 @@ impl Running {
             agent: config.agent.to_string(),
             session: Session::new(config.site, config.agent, stream, &devices),
             gateway: config.gateway,
+            fence: Fence::new(buffer.fence()),
             buffer: buffer.clone(),
             metrics: metrics.clone(),
             board: board.clone(),
@@ -108,6 +109,7 @@ impl Running {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.metrics.log(),
+                () = self.buffer.damaged() => bail!("the buffer file is damaged; the next start sets it aside and goes on"),
                 Some(ended) = self.inputs.join_next() => bail!("a task ended unasked: {ended:?}"),
                 Some(ended) = self.publisher.join_next() => bail!("a task ended unasked: {ended:?}"),
             }

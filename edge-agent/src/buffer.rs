@@ -8,17 +8,26 @@
 //! counted, and when there is room again each device gets one record of absences at the time of its first lost
 //! poll, so that the gap can be seen. Not promised: that record after a crash while full.
 
-use crate::{config::BufferConfig, metrics::Metrics, record::Record, source::PointInfo};
+use crate::{
+    config::BufferConfig,
+    metrics::Metrics,
+    record::Record,
+    salvage::{self, SalvageError},
+    source::PointInfo,
+};
 use contract::{Absence, DeviceId, PointName, Quality, Reading, Timestamp};
-use journal::{AppendError, Follower, Journal, OpenError, Options, ReadError, Seq, Staged};
+use journal::{AppendError, Follower, Journal, Options, ReadError, Seq, Staged};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::Notify;
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
+/// Cursor: one more than the last record that may have been sent, from an opening until the gateway was heard.
+const FENCE: &str = "fence";
 /// Begins the note with the last time that a device with a clock of its own has shown.
 const SHOWN: &str = "shown/";
 /// Begins the note with what is known of a point that a device itself brought up.
@@ -28,9 +37,11 @@ const POINT: &str = "point/";
 #[derive(Clone)]
 pub struct Buffer {
     journal: Journal,
-    stream: Arc<str>,
+    stream: Arc<Mutex<String>>,
+    fence: u64,
     metrics: Arc<Metrics>,
     lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+    damage: Arc<Notify>,
     described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
 }
 
@@ -43,8 +54,8 @@ struct Lost {
 #[derive(Debug, thiserror::Error)]
 pub enum BufferError {
     /// The file.
-    #[error("cannot open the buffer")]
-    Open(#[from] OpenError),
+    #[error(transparent)]
+    Open(#[from] SalvageError),
     /// Its stream name could not be read.
     #[error("cannot read the buffer's stream")]
     Read(#[from] ReadError),
@@ -61,9 +72,14 @@ impl Buffer {
     pub async fn open(config: &BufferConfig, metrics: Arc<Metrics>) -> Result<Buffer, BufferError> {
         let options = Options {
             bytes_max: Some(config.bytes_max),
+            is_checked: true,
             ..Options::small()
         };
-        let journal = Journal::open(&config.path, options)?;
+        let opened = salvage::open(&config.path, options)?;
+        metrics
+            .buffers_damaged
+            .add(u64::from(opened.salvaged.is_some()));
+        let journal = opened.journal;
         let found = journal
             .notes(STREAM)?
             .into_iter()
@@ -77,6 +93,7 @@ impl Buffer {
             }
         };
         metrics.records_waiting.set(waiting(&journal));
+        let fence = fence(&journal).await?;
         let described = journal
             .notes(POINT)?
             .into_iter()
@@ -88,16 +105,42 @@ impl Buffer {
             .collect();
         Ok(Buffer {
             journal,
-            stream: stream.into(),
+            stream: Arc::new(Mutex::new(stream)),
+            fence,
             metrics,
             lost: Arc::default(),
+            damage: Arc::default(),
             described: Arc::new(Mutex::new(described)),
         })
     }
 
     /// The name of the stream.
-    pub fn stream(&self) -> &str {
-        &self.stream
+    pub fn stream(&self) -> String {
+        self.stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Gives the stream a new name, in one step on disk: whatever still waits, and all that comes, is numbered in it.
+    pub async fn begin_stream(&self) -> Result<String, BufferError> {
+        let name = random_name()?;
+        self.journal
+            .set_note(STREAM, name.clone().into_bytes())
+            .await?;
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
+        Ok(name)
+    }
+
+    /// The last record that may have been sent before this file was opened (see `publish::fence`).
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Keeps the fence over a restart; `None` once the gateway has said that the next numbers are ours.
+    pub async fn keep_fence(&self, at: Option<u64>) -> Result<(), AppendError> {
+        let at = at.map_or(0, |at| at + 1);
+        self.journal.set_cursor(FENCE, Seq(at)).await
     }
 
     /// The number of the newest record, 0 if there never was one.
@@ -183,7 +226,8 @@ impl Buffer {
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        self.store(record, note.into_iter().collect()).await
+        let stored = self.store(record, note.into_iter().collect()).await;
+        stored.inspect_err(|error| self.look(error))
     }
 
     /// A note that was stored with a record.
@@ -232,6 +276,7 @@ impl Buffer {
             AppendError::Store(_) | AppendError::Closed => &self.metrics.records_lost_disk,
         };
         counter.add(1);
+        self.look(error);
         let mut lost = self.lost();
         if lost.is_empty() && before.is_none() {
             tracing::error!(%error, "the buffer does not store: readings are lost from now on");
@@ -257,9 +302,22 @@ impl Buffer {
 
     /// Lets go of every record up to `through`: the gateway has them.
     pub async fn release(&self, through: u64) -> Result<(), AppendError> {
-        self.journal.trim(Seq(through)).await?;
+        let trimmed = self.journal.trim(Seq(through)).await;
+        trimmed.inspect_err(|error| self.look(error))?;
         self.metrics.records_waiting.set(waiting(&self.journal));
         Ok(())
+    }
+
+    fn look(&self, error: &AppendError) {
+        if error.is_damage() {
+            self.damage.notify_one();
+        }
+    }
+
+    /// Returns once a page of the file turned out to be damaged: nothing is stored any more, or nothing let go of. The next
+    /// opening makes a new file of what can be read.
+    pub async fn damaged(&self) {
+        self.damage.notified().await;
     }
 
     /// The number that ties this connection's death to its birth, 0 to 255, another one each time.
@@ -281,6 +339,20 @@ fn shown(record: &Record, is_own: bool) -> Vec<(String, Vec<u8>)> {
         (key, record.at.as_millis().to_le_bytes().to_vec())
     };
     is_own.then(note).into_iter().collect()
+}
+
+/// Records that were stored after an earlier opening and before the gateway was heard were never sent: then the fence
+/// of that opening stands.
+async fn fence(journal: &Journal) -> Result<u64, BufferError> {
+    let kept = journal.cursor(FENCE)?.0;
+    if kept > 0 {
+        return Ok(kept - 1);
+    }
+    let head = journal.head().0;
+    if let Err(error) = journal.set_cursor(FENCE, head.next()).await {
+        tracing::error!(%error, "the fence of the stream cannot be kept; a restart before the gateway is heard may pass it");
+    }
+    Ok(head.0)
 }
 
 fn gap(record: &Record, lost: &Lost) -> Record {

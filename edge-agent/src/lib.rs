@@ -11,6 +11,7 @@ pub mod metrics; // every counter, declared in one place
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes
+pub mod salvage; // a damaged buffer file is set aside, its readable part goes on
 pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
 pub mod status; // how it does, for whoever stands before it

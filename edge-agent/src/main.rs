@@ -1,10 +1,15 @@
-//! `edge-agent run`, `edge-agent check-config` and `edge-agent status`.
+//! `edge-agent run`, `edge-agent check-config`, `edge-agent status` and `edge-agent decode hj212`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use edge_agent::{check, status::terminal};
+use contract::Timestamp;
+use edge_agent::{
+    check,
+    source::hj212::{report::Reporter, sm4::Key},
+    status::terminal,
+};
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -46,6 +51,26 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Reads what a device says on standard input and prints it as JSON lines.
+    Decode {
+        /// The protocol.
+        #[command(subcommand)]
+        protocol: Protocol,
+    },
+}
+
+#[derive(Subcommand)]
+enum Protocol {
+    /// HJ 212 of 2005, 2017 and 2025: one line a frame, broken piece or run of garbage. Exit code 0 if the input was
+    /// read to its end, whatever was in it; 1 if it was not; 2 for wrong arguments.
+    Hj212 {
+        /// The SM4 key of encrypted data areas: 32 hexadecimal digits or 16 characters.
+        #[arg(long, env = "ONEDOOR_HJ212_KEY", hide_env_values = true)]
+        key: Option<Key>,
+        /// When the frames were received (RFC 3339): clocks of senders are compared with it.
+        #[arg(long)]
+        received_at: Option<Timestamp>,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -56,6 +81,40 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Run { config } => run(load(&config)).map(|()| ExitCode::SUCCESS),
         Command::Status { config, json } => status(&config, json),
+        Command::Decode {
+            protocol: Protocol::Hj212 { key, received_at },
+        } => decode(Reporter::new(key, received_at)).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn decode(mut reporter: Reporter) -> anyhow::Result<()> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = input.read(&mut bytes).context("cannot read the input")?;
+        let mut lines = String::new();
+        let mut line = |text: String| {
+            lines.push_str(&text);
+            lines.push('\n');
+        };
+        let counts = match count {
+            0 => Some(reporter.finish(&mut line)),
+            _ => {
+                reporter.push(&bytes[..count], &mut line);
+                None
+            }
+        };
+        let written = output
+            .write_all(lines.as_bytes())
+            .and_then(|()| output.flush());
+        written.context("cannot write the lines")?;
+        if let Some(c) = counts {
+            eprintln!(
+                "{} frames read, {} refused, {} broken pieces, {} runs of garbage",
+                c.right, c.refused, c.broken, c.garbage
+            );
+            return Ok(());
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub records_lost_disk: Count,
     /// Records in the buffer that could not be read back.
     pub records_damaged: Count,
+    /// Buffer files that were found damaged and set aside, with what could be read of them in a new one.
+    pub buffers_damaged: Count,
     /// Gauge: records without the gateway's receipt.
     pub records_waiting: Count,
     /// Records sent.
@@ -58,6 +60,8 @@ pub struct Metrics {
     pub connections: Count,
     /// Births asked for by the gateway.
     pub rebirths: Count,
+    /// Streams left for a new one, since the gateway had records of other content under their numbers.
+    pub streams_left: Count,
 }
 
 impl Metrics {
@@ -75,11 +79,13 @@ impl Metrics {
             records_lost_full = self.records_lost_full.get(),
             records_lost_disk = self.records_lost_disk.get(),
             records_damaged = self.records_damaged.get(),
+            buffers_damaged = self.buffers_damaged.get(),
             records_waiting = self.records_waiting.get(),
             records_sent = self.records_sent.get(),
             records_resent = self.records_resent.get(),
             connections = self.connections.get(),
             rebirths = self.rebirths.get(),
+            streams_left = self.streams_left.get(),
             "metrics"
         );
     }

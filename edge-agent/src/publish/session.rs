@@ -81,6 +81,11 @@ impl Session {
         }
     }
 
+    /// From the next births on the records are numbered in this stream.
+    pub fn rename(&mut self, stream: String) {
+        self.stream = stream;
+    }
+
     /// A new connection with this `bdseq`; gives the will.
     pub fn begin(&mut self, bdseq: u64, now: Timestamp) -> Outgoing {
         self.bdseq = bdseq;
@@ -205,6 +210,8 @@ impl Session {
 pub struct Heard {
     /// The gateway has every record up to this one.
     pub through: Option<u64>,
+    /// The highest record number it has heard of.
+    pub highest: Option<u64>,
     /// It wants the births again.
     pub is_rebirth: bool,
 }
@@ -216,7 +223,8 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
         match command {
             Command::Rebirth => heard.is_rebirth = true,
             Command::Receipt(receipt) if receipt.stream == stream => {
-                heard.through = Some(receipt.through)
+                heard.through = Some(receipt.through);
+                heard.highest = Some(receipt.highest);
             }
             Command::Receipt(_) => {}
         }

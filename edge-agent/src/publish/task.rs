@@ -5,7 +5,10 @@
 //! most [`WINDOW`] records are without a receipt on one connection. A client that lost its connection is thrown
 //! away and built anew from the buffer, so nothing depends on the MQTT library's own queue.
 
-use super::session::{Outgoing, Session, hear};
+use super::{
+    fence::{Fence, Heard},
+    session::{Outgoing, Session, hear},
+};
 use crate::{
     buffer::Buffer,
     chain,
@@ -34,10 +37,14 @@ pub const WINDOW: u64 = 2_000;
 const REQUESTS: usize = 32;
 const PACKET_MAX: usize = 1 << 20;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The gateway has not answered the births for so long: they go out again, each time after twice the time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often the receipt is looked at and the buffer trimmed.
 const TICK: Duration = Duration::from_millis(500);
-/// For the last records, the death and the good-bye when stopping.
+/// For the last records, their receipts, the death and the good-bye when stopping.
 const FAREWELL: Duration = Duration::from_millis(1_500);
+/// Of this, for the receipts.
+const LAST_RECEIPTS: Duration = Duration::from_millis(700);
 
 /// What publishes.
 pub struct Publisher {
@@ -49,6 +56,8 @@ pub struct Publisher {
     pub session: Session,
     /// The records.
     pub buffer: Buffer,
+    /// How far the stream's numbers are known to be ours.
+    pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// What the agent's page shows.
@@ -60,6 +69,8 @@ pub struct Publisher {
 struct Link {
     is_up: bool,
     through: u64,
+    /// Nothing until a receipt was heard on this connection.
+    highest: Option<u64>,
     rebirths: u64,
 }
 
@@ -73,6 +84,8 @@ enum Lost {
     Buffer(#[from] ReadError),
     #[error("the connection was closed")]
     Closed,
+    #[error("the stream was left for a new one")]
+    Stream,
 }
 
 impl Publisher {
@@ -80,12 +93,12 @@ impl Publisher {
     pub async fn run(mut self, mut stop: Stop) {
         let mut failures = 0u32;
         loop {
-            let started = Instant::now();
             match self.connection(&mut stop).await {
                 Ok(()) => return,
                 Err(error) => {
                     self.board.gateway(Err(chain(&error)));
-                    if started.elapsed() > BACK_OFF.1 {
+                    if !self.fence.is_asking() {
+                        // It worked: the line is bad, not the address.
                         failures = 0;
                     }
                     if failures == 0 {
@@ -105,6 +118,7 @@ impl Publisher {
 
     /// One connection from its beginning to its end; `Ok` if it ended because of `stop`.
     async fn connection(&mut self, stop: &mut Stop) -> Result<(), Lost> {
+        self.fence.ask();
         let bdseq = match self.buffer.next_bdseq().await {
             Ok(bdseq) => bdseq,
             Err(error) => {
@@ -116,7 +130,7 @@ impl Publisher {
         let will = self.session.begin(bdseq, Timestamp::now());
         let (client, events) = AsyncClient::new(self.options(will), REQUESTS);
         let (link, seen) = watch::channel(Link::default());
-        let stream = self.buffer.stream().to_owned();
+        let stream = self.buffer.stream();
         let mut drive = pin!(drive(events, link, stream));
         tokio::select! {
             lost = &mut drive => Err(lost),
@@ -184,6 +198,8 @@ impl Publisher {
             live_from: self.buffer.head() + 1,
             rebirths: link.borrow().rebirths,
             progress_at: Instant::now(),
+            asked: 0,
+            asked_at: Instant::now(),
         };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -196,13 +212,13 @@ impl Publisher {
                     let seen = *link.borrow_and_update();
                     self.listen(&client, &mut flight, seen).await?;
                 }
-                _ = ticks.tick() => self.tick(&mut flight).await,
-                block = flight.follower.next(), if flight.sent < flight.received + WINDOW => {
+                _ = ticks.tick() => self.tick(&client, &mut flight).await?,
+                block = flight.follower.next(), if self.may_send(&flight) => {
                     self.take(&client, &mut flight, block).await?;
                 }
             }
         }
-        let farewell = self.farewell(&client, &mut flight);
+        let farewell = self.farewell(&client, &mut flight, &mut link);
         // Out of time: what was not sent is in the buffer.
         let _ = timeout(FAREWELL, farewell).await;
         Ok(())
@@ -227,24 +243,61 @@ impl Publisher {
             self.metrics.rebirths.add(1);
             self.born(client).await?;
         }
-        let head = self.buffer.head();
-        if seen.through > head {
-            tracing::error!(
-                through = seen.through,
-                head,
-                "the gateway has more records than this buffer ever had: was the buffer file restored from a copy? Remove it to begin a new stream"
-            );
-        } else if seen.through > flight.received {
-            flight.received = seen.through;
-            self.board.receipt(seen.through);
+        if let Some(highest) = seen.highest {
+            self.hear(highest).await;
+        }
+        let through = self.fence.ours(seen.through);
+        if through > flight.received {
+            flight.received = through;
+            self.board.receipt(through);
             flight.progress_at = Instant::now();
+        }
+        if flight.sent < flight.received {
+            // The receipt was lost with the connection before; what it covers is let go of and need not be read.
+            flight.sent = flight.received;
+            flight.follower = self.buffer.follow(flight.received + 1);
         }
         Ok(())
     }
 
+    /// The gateway has said how far it has heard of our stream.
+    async fn hear(&mut self, highest: u64) {
+        let at = self.fence.at();
+        let kept = match self.fence.hear(highest) {
+            Heard::Same => return,
+            Heard::Opened => None,
+            Heard::Foreign => {
+                tracing::error!(
+                    stream = self.buffer.stream(),
+                    highest,
+                    last_of_ours = at,
+                    "the gateway has records that this buffer never sent: the buffer file was restored from a copy, or copied; what comes next goes under a new stream"
+                );
+                Some(at)
+            }
+        };
+        if let Err(error) = self.buffer.keep_fence(kept).await {
+            tracing::warn!(cause = chain(&error), "cannot keep the fence of the stream");
+        }
+    }
+
+    fn may_send(&self, flight: &Flight) -> bool {
+        flight.sent < flight.received + WINDOW && self.fence.lets(flight.follower.position().0)
+    }
+
     /// Lets go of what has a receipt; sends again what has waited too long for one.
-    async fn tick(&self, flight: &mut Flight) {
+    async fn tick(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
         self.trim(flight).await;
+        if self.fence.is_left(self.buffer.first()) {
+            return Err(self.leave_stream().await);
+        }
+        let patience = (ASK_AGAIN * (1 << flight.asked.min(10))).min(self.gateway.receipt_timeout);
+        if self.fence.is_asking() && flight.asked_at.elapsed() >= patience {
+            // Behind an external broker the births are lost while the gateway is away.
+            self.born(client).await?;
+            flight.asked += 1;
+            flight.asked_at = Instant::now();
+        }
         if flight.sent <= flight.received {
             flight.progress_at = Instant::now();
         } else if flight.progress_at.elapsed() >= self.gateway.receipt_timeout {
@@ -258,6 +311,25 @@ impl Publisher {
             flight.follower = self.buffer.follow(flight.received + 1);
             flight.progress_at = Instant::now();
         }
+        Ok(())
+    }
+
+    /// Everything that was owed to the stream has its receipt; the rest goes under a new one, on a new connection.
+    async fn leave_stream(&mut self) -> Lost {
+        match self.buffer.begin_stream().await {
+            Ok(stream) => {
+                tracing::warn!(stream, first = self.buffer.first(), "a new stream begins");
+                self.metrics.streams_left.add(1);
+                self.session.rename(stream);
+            }
+            Err(error) => {
+                tracing::error!(
+                    cause = chain(&error),
+                    "cannot begin a new stream; trying again"
+                );
+            }
+        }
+        Lost::Stream
     }
 
     async fn trim(&self, flight: &mut Flight) {
@@ -326,6 +398,7 @@ impl Publisher {
             publish(client, message).await?;
         }
         flight.sent = sequence;
+        self.fence.sent(sequence);
         self.metrics.records_sent.add(1);
         if is_historical {
             self.metrics.records_resent.add(1);
@@ -333,10 +406,26 @@ impl Publisher {
         Ok(())
     }
 
-    async fn farewell(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
-        while flight.sent < self.buffer.head().min(flight.received + WINDOW) {
+    async fn farewell(
+        &mut self,
+        client: &AsyncClient,
+        flight: &mut Flight,
+        link: &mut watch::Receiver<Link>,
+    ) -> Result<(), Lost> {
+        while flight.sent < self.buffer.head() && self.may_send(flight) {
             let block = flight.follower.next().await;
             self.take(client, flight, block).await?;
+        }
+        let receipts = async {
+            while flight.received < flight.sent {
+                link.changed().await.map_err(|_| Lost::Closed)?;
+                let seen = *link.borrow_and_update();
+                self.listen(client, flight, seen).await?;
+            }
+            Ok::<(), Lost>(())
+        };
+        if let Ok(heard) = timeout(LAST_RECEIPTS, receipts).await {
+            heard?;
         }
         self.trim(flight).await;
         publish(client, self.session.death(Timestamp::now())).await?;
@@ -358,6 +447,9 @@ struct Flight {
     live_from: u64,
     rebirths: u64,
     progress_at: Instant,
+    /// How often, and when last, births went out again that the gateway had not answered.
+    asked: u32,
+    asked_at: Instant,
 }
 
 /// Keeps the connection going and notes what the gateway says, until it breaks or ends.
@@ -369,6 +461,7 @@ async fn drive(mut events: EventLoop, link: watch::Sender<Link>, stream: String)
                 match hear(&stream, &publish.payload) {
                     Ok(heard) => link.send_modify(|link| {
                         link.through = link.through.max(heard.through.unwrap_or(0));
+                        link.highest = link.highest.max(heard.highest);
                         link.rebirths += u64::from(heard.is_rebirth);
                     }),
                     Err(error) => {

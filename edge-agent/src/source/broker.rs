@@ -2,12 +2,16 @@
 
 use crate::{config::read_text, http::client, section::Section};
 use contract::problems::Problems;
-use rumqttc::{MqttOptions, Transport};
+use rumqttc::{MqttOptions, Transport, v5};
 use std::{fmt, path::Path, time::Duration};
 
-/// A packet above this ends the connection. Messages far below it are already refused one by one; this one protects
-/// memory.
+/// A packet above this ends a connection of MQTT 3.1.1.
 const PACKET_MAX: usize = 8 << 20;
+/// A packet above this is not handed over by a broker of MQTT 5. Messages far below it are already refused one by one.
+const PACKET_MAX_5: u32 = 256 << 10;
+/// Messages that a broker of MQTT 5 hands over without an acknowledgement. As many come a second time after a
+/// connection that broke, so that no more need be remembered.
+pub const UNDER_WAY: u16 = 32;
 
 /// A broker.
 #[derive(Clone)]
@@ -40,21 +44,45 @@ impl Broker {
         format!("broker {}:{}", self.host, self.port)
     }
 
-    /// Options of a client. With `is_kept` the broker keeps a session and waits for our acknowledgements.
-    pub fn options(&self, is_kept: bool) -> MqttOptions {
+    /// Options of a client of MQTT 5 for whom the broker keeps a session and waits for our acknowledgements.
+    pub fn kept(&self) -> v5::MqttOptions {
+        let mut options = v5::MqttOptions::new(&self.client_id, &self.host, self.port);
+        options
+            .set_keep_alive(Duration::from_secs(15))
+            .set_clean_start(false)
+            .set_manual_acks(true)
+            .set_session_expiry_interval(Some(u32::MAX))
+            .set_receive_maximum(Some(UNDER_WAY))
+            .set_max_packet_size(Some(PACKET_MAX_5));
+        if let Some((user, password)) = &self.login {
+            options.set_credentials(user, password);
+        }
+        if let Some(transport) = self.transport() {
+            options.set_transport(transport);
+        }
+        options
+    }
+
+    /// Options of a client of MQTT 3.1.1 without a session.
+    pub fn options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
         options
             .set_keep_alive(Duration::from_secs(15))
-            .set_clean_session(!is_kept)
+            .set_clean_session(true)
             .set_manual_acks(true)
             .set_max_packet_size(PACKET_MAX, PACKET_MAX);
         if let Some((user, password)) = &self.login {
             options.set_credentials(user, password);
         }
-        if let Some(tls) = &self.tls {
-            options.set_transport(Transport::tls(tls.ca.clone(), tls.identity.clone(), None));
+        if let Some(transport) = self.transport() {
+            options.set_transport(transport);
         }
         options
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        let tls = self.tls.as_ref()?;
+        Some(Transport::tls(tls.ca.clone(), tls.identity.clone(), None))
     }
 }
 

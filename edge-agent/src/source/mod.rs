@@ -7,6 +7,7 @@
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
 pub mod broker; // an MQTT broker of the site
+pub mod hj212; // what data loggers say; the codec
 pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site

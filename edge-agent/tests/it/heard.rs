@@ -1,6 +1,6 @@
 //! What arrived at the tiny host, by device and point.
 
-use crate::host::{Arrived, sequence_of};
+use crate::host::{Arrived, sequence_of, stream_of};
 use contract::{
     Timestamp,
     payload::{Message, Scalar},
@@ -14,6 +14,8 @@ use std::{
 /// One reading as it arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
+    /// Of which stream, counted as they came.
+    pub stream: usize,
     pub record: u64,
     pub device: String,
     pub point: String,
@@ -27,28 +29,39 @@ pub struct Heard {
 /// Every reading, each record once, in the order of record numbers.
 pub fn readings(arrived: &[Arrived]) -> Vec<Heard> {
     let mut names: HashMap<u64, String> = HashMap::new();
-    let mut records: HashMap<u64, Vec<Heard>> = HashMap::new();
+    let mut records: HashMap<(usize, u64), Vec<Heard>> = HashMap::new();
+    let mut streams: Vec<Option<String>> = Vec::new();
+    let mut stream = 0;
     for event in arrived {
         let Arrived::Message(topic, message) = event else {
             continue;
         };
         let device = topic.device.as_ref().map(ToString::to_string);
         match topic.kind {
-            Kind::NodeBirth => names.clear(),
+            Kind::NodeBirth => {
+                names.clear();
+                let name = stream_of(message);
+                let known = streams.iter().position(|known| *known == name);
+                stream = known.unwrap_or(streams.len());
+                if known.is_none() {
+                    streams.push(name);
+                }
+            }
             Kind::DeviceBirth => {
                 let aliases = message.metrics.iter();
                 names.extend(aliases.filter_map(|m| Some((m.alias?, m.name.clone()?))));
             }
             Kind::DeviceData => {
                 let record = sequence_of(message).unwrap();
-                let readings = of_message(record, device.unwrap(), message, &names);
-                records.insert(record, readings);
+                let mut readings = of_message(record, device.unwrap(), message, &names);
+                readings.iter_mut().for_each(|heard| heard.stream = stream);
+                records.insert((stream, record), readings);
             }
             _ => {}
         }
     }
     let mut all: Vec<Heard> = records.into_values().flatten().collect();
-    all.sort_by_key(|heard| heard.record);
+    all.sort_by_key(|heard| (heard.stream, heard.record));
     all
 }
 
@@ -65,6 +78,7 @@ fn of_message(
     let points = message.metrics.iter().filter_map(|metric| {
         let alias = metric.alias.filter(|alias| *alias != 0)?;
         Some(Heard {
+            stream: 0,
             record,
             device: device.clone(),
             point: names[&alias].clone(),

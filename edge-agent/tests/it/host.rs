@@ -3,7 +3,7 @@
 use contract::{
     Timestamp,
     payload::{self, Message, Scalar},
-    receipt::{Receipt, STREAM},
+    receipt::{FIRST, Receipt, STREAM},
     topic::{Kind, Topic},
 };
 use rumqttc::mqttbytes::{
@@ -11,6 +11,7 @@ use rumqttc::mqttbytes::{
     v4::{ConnAck, ConnectReturnCode, Packet, PingResp, Publish, SubAck, SubscribeReasonCode},
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -32,7 +33,7 @@ pub struct Host {
     pub port: u16,
     arrived: Mutex<Vec<Arrived>>,
     changed: Notify,
-    /// While false, no receipt is sent.
+    /// While false no receipt is sent, but for the answer to a birth, which then says that nothing is journaled.
     pub receipts: watch::Sender<bool>,
     /// Counted up to cut the connection.
     pub cuts: watch::Sender<u32>,
@@ -138,12 +139,16 @@ impl Host {
                             ..topic.clone()
                         };
                         agent = Some(command.clone());
-                        let sequence = sequence_of(&message);
+                        let is_birth = topic.kind == Kind::NodeBirth;
+                        let is_record = sequence_of(&message).is_some();
                         self.note(Arrived::Message(topic, message));
-                        if let (Some(_), true) = (sequence, *self.receipts.borrow()) {
+                        let receipts = *self.receipts.borrow();
+                        if is_birth || (is_record && receipts) {
+                            let (through, highest) = self.numbers(&known);
                             let receipt = Receipt {
                                 stream: known.clone(),
-                                through: self.through(&known),
+                                through: if receipts { through } else { 0 },
+                                highest,
                             };
                             let body = payload::receipt_command(Timestamp::now(), &receipt);
                             Publish::new(command.to_string(), QoS::AtMostOnce, body)
@@ -169,20 +174,31 @@ impl Host {
         }
     }
 
-    /// The end of the unbroken run from 1 of what arrived in a stream.
-    fn through(&self, stream: &str) -> u64 {
-        let mut numbers: Vec<u64> = records(&self.arrived.lock().unwrap(), stream)
-            .iter()
-            .map(|r| r.0)
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
-            .iter()
-            .zip(1..)
-            .take_while(|(number, expected)| **number == *expected)
-            .count() as u64
+    /// The end of the unbroken run of what arrived in a stream, and the highest number. A gateway counts what an agent no
+    /// longer holds as received.
+    fn numbers(&self, stream: &str) -> (u64, u64) {
+        let arrived = self.arrived.lock().unwrap();
+        let mut numbers: BTreeSet<u64> = records(&arrived, stream).iter().map(|r| r.0).collect();
+        let births = arrived.iter().filter_map(|event| match event {
+            Arrived::Message(topic, message) if topic.kind == Kind::NodeBirth => Some(message),
+            _ => None,
+        });
+        let own = births.filter(|birth| stream_of(birth).as_deref() == Some(stream));
+        numbers.extend(own.flat_map(|birth| 1..first_of(birth)));
+        let run = numbers.iter().zip(1..).take_while(|(n, at)| *n == at);
+        (run.count() as u64, numbers.last().copied().unwrap_or(0))
     }
+}
+
+fn first_of(birth: &Message) -> u64 {
+    let first = birth.metrics.iter().find_map(|metric| {
+        let is_first = metric.name.as_deref() == Some(FIRST);
+        match metric.value {
+            Scalar::Unsigned(number) if is_first => Some(number),
+            _ => None,
+        }
+    });
+    first.unwrap_or(1)
 }
 
 pub fn stream_of(message: &Message) -> Option<String> {

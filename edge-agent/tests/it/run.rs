@@ -34,7 +34,7 @@ unit = "A"
 range = [0, 5]
 "#;
 
-fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
+pub fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
     std::fs::write(folder.join("profile.toml"), PROFILE).unwrap();
     let text = format!(
         "site = \"s\"\nagent = \"a\"\n[buffer]\npath = \"buffer.db\"\n[gateway]\nhost = \"127.0.0.1\"\nport = {port}\n\
@@ -46,7 +46,7 @@ fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
     path
 }
 
-async fn start(path: &Path) -> Running {
+pub async fn start(path: &Path) -> Running {
     Running::start(config::load(path).unwrap_or_else(|e| panic!("{e}")))
         .await
         .unwrap()
@@ -212,9 +212,13 @@ async fn a_damaged_record_of_the_buffer_does_not_hold_up_the_others() {
         .unwrap()
         .execute_batch("UPDATE block SET body = zeroblob(40) WHERE seq = 4")
         .unwrap();
-    host.receipts.send_replace(true);
     let running = start(&path).await;
     let metrics = running.metrics();
+    host.until("the eight records again", |arrived| {
+        (records(&arrived[sent..], "").len() >= 8).then_some(())
+    })
+    .await;
+    host.receipts.send_replace(true);
     host.until("everything that waited", |_| {
         (metrics.records_sent.get() > 8 && metrics.records_waiting.get() <= 2).then_some(())
     })
@@ -272,4 +276,33 @@ async fn an_agent_killed_again_and_again_loses_nothing_and_doubles_nothing() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_has_already_is_let_go_of_and_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start().await;
+    let (address, _state, _task) = instrument::start().await;
+    let path = write_config(folder.path(), host.port, &address);
+    host.receipts.send_replace(false);
+    let running = start(&path).await;
+    host.until("eight records", |arrived| {
+        (records(arrived, "").len() >= 8).then_some(())
+    })
+    .await;
+    running.drain().await;
+    let sent = host.arrived().len();
+    // The answer to the birth is the receipt that was lost.
+    host.receipts.send_replace(true);
+    let running = start(&path).await;
+    let metrics = running.metrics();
+    host.until("three new records", |arrived| {
+        let again = records(&arrived[sent..], "");
+        let new = again.iter().filter(|(number, _)| *number > 8);
+        (new.count() >= 3).then_some(())
+    })
+    .await;
+    running.drain().await;
+    assert_eq!(metrics.records_damaged.get(), 0);
+    check_whole(&host.arrived());
 }

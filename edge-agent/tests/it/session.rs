@@ -127,6 +127,7 @@ fn a_receipt_counts_only_for_its_own_stream() {
         let receipt = Receipt {
             stream: stream.into(),
             through: 12,
+            highest: 14,
         };
         hear("mine", &contract::payload::receipt_command(NOW, &receipt)).unwrap()
     };
@@ -134,6 +135,7 @@ fn a_receipt_counts_only_for_its_own_stream() {
         receipt("mine"),
         Heard {
             through: Some(12),
+            highest: Some(14),
             is_rebirth: false
         }
     );
@@ -143,6 +145,7 @@ fn a_receipt_counts_only_for_its_own_stream() {
         rebirth,
         Heard {
             through: None,
+            highest: None,
             is_rebirth: true
         }
     );

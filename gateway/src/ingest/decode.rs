@@ -3,7 +3,10 @@
 //! Promise: any bytes give metrics or [`Malformed`], never a panic. Only the fields the gateway uses are
 //! looked at; others are skipped by their wire type. Numbers follow `sparkplug_b.proto` of Sparkplug B 3.0.
 
-use contract::{Timestamp, receipt};
+use contract::{
+    Timestamp,
+    receipt::{self, Receipt},
+};
 
 /// The bytes are not a protobuf message of this shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -286,16 +289,21 @@ pub fn rebirth_request(now: Timestamp) -> Vec<u8> {
 }
 
 /// Payload of a receipt.
-pub fn receipt_command(now: Timestamp, stream: &str, through: u64) -> Vec<u8> {
+pub fn receipt_command(now: Timestamp, said: &Receipt) -> Vec<u8> {
     let mut name = Vec::new();
     put_bytes(&mut name, 1, receipt::STREAM.as_bytes());
     put_number(&mut name, 4, 12);
-    put_bytes(&mut name, 15, stream.as_bytes());
-    let mut number = Vec::new();
-    put_bytes(&mut number, 1, receipt::THROUGH.as_bytes());
-    put_number(&mut number, 4, 8);
-    put_number(&mut number, 11, through);
-    command(now, &[name, number])
+    put_bytes(&mut name, 15, said.stream.as_bytes());
+    let number = |name: &str, n| {
+        let mut number = Vec::new();
+        put_bytes(&mut number, 1, name.as_bytes());
+        put_number(&mut number, 4, 8);
+        put_number(&mut number, 11, n);
+        number
+    };
+    let through = number(receipt::THROUGH, said.through);
+    let highest = number(receipt::HIGHEST, said.highest);
+    command(now, &[name, through, highest])
 }
 
 fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
@@ -335,7 +343,12 @@ mod tests {
     fn a_receipt_is_read_back_by_another_implementation() {
         use srad_types::payload::Message;
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let payload = Payload::decode(&receipt_command(now, "流-1", 300)[..]).unwrap();
+        let said = Receipt {
+            stream: "流-1".into(),
+            through: 300,
+            highest: 302,
+        };
+        let payload = Payload::decode(&receipt_command(now, &said)[..]).unwrap();
         assert_eq!(payload.timestamp, Some(1_795_000_000_000));
         assert_eq!(
             payload.metrics[0].value,
@@ -344,6 +357,10 @@ mod tests {
         assert_eq!(
             payload.metrics[1].value,
             Some(metric::Value::LongValue(300))
+        );
+        assert_eq!(
+            payload.metrics[2].value,
+            Some(metric::Value::LongValue(302))
         );
         let payload = Payload::decode(&rebirth_request(now)[..]).unwrap();
         assert_eq!(

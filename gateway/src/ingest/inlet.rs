@@ -484,10 +484,10 @@ impl Inlet {
         {
             let mut node = lock(&node);
             node.committed(stream, &numbers);
-            if let Some((name, through)) = node.receipt(stream) {
+            if let Some(receipt) = node.receipt(stream) {
                 commands.push(Command {
                     topic: format!("spBv1.0/{}/NCMD/{}", node.site, node.agent),
-                    payload: decode::receipt_command(now, name, through),
+                    payload: decode::receipt_command(now, &receipt),
                 });
             }
         }

@@ -61,6 +61,11 @@ impl Ranges {
         }
     }
 
+    /// The highest number in the set; 0 if it is empty.
+    pub fn highest(&self) -> u64 {
+        self.0.last().map_or(0, |&(_, to)| to)
+    }
+
     /// As text for the journal's notes: `1-300,302-310`.
     pub fn to_text(&self) -> String {
         let parts: Vec<String> = self
@@ -101,6 +106,7 @@ mod tests {
                 model.insert(n);
                 let through = (1..).take_while(|n| model.contains(n)).last().unwrap_or(0);
                 assert_eq!(ranges.through(), through);
+                assert_eq!(Some(&ranges.highest()), model.last());
                 for n in 0..45 {
                     assert_eq!(ranges.contains(n), model.contains(&n), "{n} in {ranges:?}");
                 }

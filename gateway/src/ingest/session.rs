@@ -11,7 +11,10 @@ use super::metric::{edge_time, sample, text_property, unknown_metric, whole};
 use super::ranges::Ranges;
 use super::record::{DataHead, Sample};
 use super::refused::Reason;
-use contract::{AgentId, DeviceId, PointName, SiteId, Timestamp, receipt};
+use contract::{
+    AgentId, DeviceId, PointName, SiteId, Timestamp,
+    receipt::{self, Receipt},
+};
 use std::collections::HashMap;
 
 /// A rebirth is asked for at most this often.
@@ -517,10 +520,14 @@ impl Node {
         }
     }
 
-    /// Name of a stream and the record through which it is on disk without a gap.
-    pub fn receipt(&self, stream: usize) -> Option<(&str, u64)> {
+    /// What to say of a stream: the record through which it is on disk without a gap, and the highest number heard of.
+    pub fn receipt(&self, stream: usize) -> Option<Receipt> {
         let stream = self.streams.get(stream)?;
-        Some((&stream.name, stream.committed.through()))
+        Some(Receipt {
+            stream: stream.name.clone(),
+            through: stream.committed.through(),
+            highest: stream.staged.highest(),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole system, one story per file.
 
 mod influx_servers;
+mod link;
 mod outage;
 mod pymodbus;
 mod replay;

@@ -13,9 +13,12 @@ use crate::{
     stop::Stop,
 };
 use contract::{Absence, Timestamp};
-use rumqttc::{
-    AsyncClient, ConnAck, ConnectionError, Event, Packet, Publish, QoS, SubscribeFilter,
-    SubscribeReasonCode,
+use rumqttc::v5::{
+    AsyncClient, ConnectionError, Event,
+    mqttbytes::{
+        QoS,
+        v5::{ConnAck, Filter, Packet, Publish, SubscribeReasonCode},
+    },
 };
 use std::{pin::pin, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -110,7 +113,7 @@ impl Listener {
     /// One connection; `Ok` if it ended because of `stop`.
     async fn connection(&mut self, stop: &mut Stop) -> Result<(), Broken> {
         // A client is not used again: what it had in its queues belongs to its connection.
-        let (client, mut events) = AsyncClient::new(self.broker.options(true), REQUESTS);
+        let (client, mut events) = AsyncClient::new(self.broker.kept(), REQUESTS);
         loop {
             let event = {
                 let mut event = pin!(events.poll());
@@ -126,8 +129,10 @@ impl Listener {
             match event.map_err(|error| Broken::Connection(Box::new(error)))? {
                 Event::Incoming(Packet::ConnAck(greeting)) => self.connected(&client, greeting)?,
                 Event::Incoming(Packet::SubAck(granted)) => {
-                    let is_refused = granted.return_codes.contains(&SubscribeReasonCode::Failure);
-                    if is_refused {
+                    let is_granted = |code: &SubscribeReasonCode| {
+                        matches!(code, SubscribeReasonCode::Success(_))
+                    };
+                    if !granted.return_codes.iter().all(is_granted) {
                         return Err(Broken::Subscription);
                     }
                     self.sink.board.source(&self.broker.name(), Ok(()));
@@ -150,7 +155,7 @@ impl Listener {
         filters.sort();
         filters.dedup();
         let filters = filters.into_iter();
-        let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+        let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
         client
             .try_subscribe_many(filters)
             .map_err(|_| Broken::Stuck)
@@ -164,12 +169,13 @@ impl Listener {
             is_repeat: publish.dup,
         };
         let broker = self.broker.name();
+        let text = String::from_utf8_lossy(&publish.topic);
         let mut is_meant_for_one = false;
         for (filter, level, intakes) in &mut self.topics {
-            if !is_meant(filter, &publish.topic) {
+            if !is_meant(filter, &text) {
                 continue;
             }
-            let named = level.and_then(|level| publish.topic.split('/').nth(level));
+            let named = level.and_then(|level| text.split('/').nth(level));
             let is_named = |intake: &&mut Intake| named.is_none_or(|n| intake.id().as_str() == n);
             for intake in intakes.iter_mut().filter(is_named) {
                 is_meant_for_one = true;
@@ -184,7 +190,7 @@ impl Listener {
             }
         }
         if !is_meant_for_one {
-            let words = format!("no device is configured for the topic {}", publish.topic);
+            let words = format!("no device is configured for the topic {text}");
             self.sink
                 .refused(&broker, "unknown device", &words, &publish.payload);
         }

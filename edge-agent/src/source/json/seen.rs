@@ -1,11 +1,12 @@
 //! Messages that a device sent a short while ago, by their digest: a sender that got no acknowledgement sends again.
 //! Pure.
 
+use crate::source::broker::UNDER_WAY;
 use ring::digest::{Context, SHA256};
 use std::collections::VecDeque;
 
-/// Messages remembered of one device. Brokers have at most about this many under way without an acknowledgement.
-const REMEMBERED: usize = 64;
+/// Messages remembered of one device: more than a broker has under way without an acknowledgement.
+const REMEMBERED: usize = 2 * UNDER_WAY as usize;
 
 /// The last messages of one device. It is kept as a note in the transaction of the last of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -70,7 +70,7 @@ pub async fn run(source: Sparkplug, sink: Sink, mut stop: Stop) {
 
 impl Host {
     async fn connection(&mut self) -> Broken {
-        let mut options = self.source.broker.options(false);
+        let mut options = self.source.broker.options();
         let begun = Timestamp::now();
         if let Some((topic, offline)) = self.state(false, begun) {
             options.set_last_will(LastWill::new(topic, offline, QoS::AtLeastOnce, true));
