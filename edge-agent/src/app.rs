@@ -9,9 +9,11 @@ use crate::{
     metrics::Metrics,
     publish::{fence::Fence, session::Session, task::Publisher},
     source::Sink,
+    status::{self, Board, view::Sight},
     stop::Stop,
 };
 use anyhow::{Context, bail};
+use contract::Timestamp;
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -45,6 +47,16 @@ impl Running {
         buffer.expect(devices.clone());
         metrics.answers.expect(&devices);
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
+        let board = Board::new(&devices, Timestamp::now());
+        let sight = Sight {
+            site: config.site.to_string(),
+            agent: config.agent.to_string(),
+            gateway: format!("{}:{}", config.gateway.host, config.gateway.port),
+            bytes_max: config.buffer.bytes_max,
+            board: board.clone(),
+            buffer: buffer.clone(),
+            metrics: metrics.clone(),
+        };
         let publisher = Publisher {
             agent: config.agent.to_string(),
             session: Session::new(config.site, config.agent, stream, &devices),
@@ -52,6 +64,7 @@ impl Running {
             fence: Fence::new(buffer.fence()),
             buffer: buffer.clone(),
             metrics: metrics.clone(),
+            board: board.clone(),
         };
         let mut running = Running {
             inputs: JoinSet::new(),
@@ -66,9 +79,20 @@ impl Running {
             publisher.run(stop).await;
             "publisher".to_owned()
         });
+        if let Some(page) = config.status {
+            let stop = Stop::of(&running.stop_publisher);
+            running.publisher.spawn(async move {
+                status::page::run(page, sight, stop).await;
+                "status page".to_owned()
+            });
+        }
         for source in config.sources {
             let name = source.name();
-            let sink = Sink::new(running.buffer.clone(), running.metrics.clone());
+            let sink = Sink::new(
+                running.buffer.clone(),
+                running.metrics.clone(),
+                board.clone(),
+            );
             let stop = Stop::of(&running.stop_inputs);
             running.inputs.spawn(async move {
                 source.run(sink, stop).await;

@@ -7,24 +7,26 @@ use contract::{Absence, Doubt, Quality, Reading, Timestamp};
 pub fn reading(point: &Point, answer: Answer, at: Timestamp) -> Reading {
     let (value, quality) = match answer {
         Err(absence) => (None, Quality::Missing(absence)),
-        Ok(raw) => {
-            let is_scaled = point.scale != 1.0 || point.offset != 0.0;
-            let value = if is_scaled {
-                tidy(raw * point.scale + point.offset)
-            } else {
-                raw
-            };
-            let quality = if !value.is_finite() {
-                Quality::Missing(Absence::Unreadable)
-            } else if value < point.range.0 || value > point.range.1 {
-                Quality::Suspect(Doubt::OutOfRange)
-            } else {
-                Quality::Good
-            };
-            (Some(value), quality)
-        }
+        Ok(raw) => number(raw, point.scale, point.offset, point.range),
     };
     Reading::new(point.name.clone(), at, value, quality)
+}
+
+/// Value and quality of a raw number.
+pub fn number(raw: f64, scale: f64, offset: f64, range: (f64, f64)) -> (Option<f64>, Quality) {
+    let is_scaled = scale != 1.0 || offset != 0.0;
+    let value = if is_scaled {
+        tidy(raw * scale + offset)
+    } else {
+        raw
+    };
+    if !value.is_finite() {
+        (None, Quality::Missing(Absence::Unreadable))
+    } else if value < range.0 || value > range.1 {
+        (Some(value), Quality::Suspect(Doubt::OutOfRange))
+    } else {
+        (Some(value), Quality::Good)
+    }
 }
 
 /// 201 × 0.1 is 20.1 and not 20.100000000000001: a count times a decimal step has at most 12 digits that mean

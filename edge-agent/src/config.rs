@@ -3,7 +3,8 @@
 use crate::{
     record::Record,
     section::Section,
-    source::{Described, Source, hj212, modbus},
+    source::{Described, Source, hj212, json, modbus, sparkplug},
+    status::page::{self, StatusConfig},
 };
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use std::{
@@ -24,6 +25,8 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// Where readings go.
     pub gateway: GatewayConfig,
+    /// The agent's own page, if it has one.
+    pub status: Option<StatusConfig>,
     /// Where readings come from.
     pub sources: Vec<Source>,
 }
@@ -146,26 +149,66 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let gateway = top
         .section("gateway", problems)
         .and_then(|part| gateway(part, folder, problems));
-    let sources = sources(&mut top, folder, problems);
+    let status = match top.has("status") {
+        true => top
+            .section("status", problems)
+            .and_then(|part| page::read(part, folder, problems)),
+        false => None,
+    };
+    let sources = sources(&mut top, folder, agent.as_ref(), problems);
     top.finish(problems);
     Some(Config {
         site: site?,
         agent: agent?,
         buffer: buffer?,
         gateway: gateway?,
+        status,
         sources,
     })
 }
 
 /// Every kind of source; a device may be in one of them only.
-fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Source> {
+fn sources(
+    top: &mut Section,
+    folder: &Path,
+    agent: Option<&AgentId>,
+    problems: &mut Problems,
+) -> Vec<Source> {
     let buses = modbus::config::read(top, folder, problems);
     let mut sources: Vec<Source> = buses.into_iter().map(Source::Modbus).collect();
     for part in top.sections_if_there("hj212", problems) {
         sources.extend(hj212::config::read(part, folder, problems).map(Source::Hj212));
     }
+    let client_id = |kind: &str, n: usize| {
+        let agent = agent.map_or("agent", AgentId::as_str);
+        format!("onedoor-{agent}-{kind}-{n}")
+    };
+    for (part, n) in top
+        .sections_if_there("json_mqtt", problems)
+        .into_iter()
+        .zip(1..)
+    {
+        let source = json::config::read_mqtt(part, folder, client_id("json", n), problems);
+        sources.extend(source.map(Source::JsonMqtt));
+    }
+    for part in top.sections_if_there("json_http", problems) {
+        sources.extend(json::config::read_http(part, folder, problems).map(Source::JsonHttp));
+    }
+    if top.has("json_in")
+        && let Some(part) = top.section("json_in", problems)
+    {
+        sources.extend(json::config::read_in(part, folder, problems).map(Source::JsonIn));
+    }
+    for (part, n) in top
+        .sections_if_there("sparkplug", problems)
+        .into_iter()
+        .zip(1..)
+    {
+        let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
+        sources.extend(source.map(Source::Sparkplug));
+    }
     if sources.is_empty() && problems.is_empty() {
-        let fix = "write at least one [[device]] or [[hj212]]";
+        let fix = "write at least one [[device]], [[hj212]], [[json_mqtt]], [[json_http]], [json_in] or [[sparkplug]]";
         problems.add(top.place("device"), "nothing is to be read", fix);
     }
     let mut ids = HashSet::new();

@@ -5,9 +5,11 @@ pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
+pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
 pub mod giving_up; // what a block was that is let go of
+pub mod http; // the least of it: a door and a question
 pub mod metrics; // every counter, declared in one place
 pub mod missing; // readings that will never come, until they are said
 pub mod probe; // what a bus answers, for whoever sets the agent up
@@ -17,4 +19,20 @@ pub mod record; // one poll of one device, as bytes
 pub mod salvage; // a damaged buffer file is set aside, its readable part goes on
 pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
+pub mod status; // how it does, for whoever stands before it
 pub mod stop; // the stop token of a task
+
+/// An error with everything behind it; what an error repeats of its cause is said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}

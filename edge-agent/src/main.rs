@@ -1,12 +1,17 @@
-//! `edge-agent run`, `check-config`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
+//! `edge-agent run`, `check-config`, `status`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use contract::Timestamp;
-use edge_agent::source::hj212::{report::Reporter, sm4::Key};
+use edge_agent::{
+    check,
+    source::hj212::{report::Reporter, sm4::Key},
+    status::terminal,
+};
 use std::{
     io::{IsTerminal, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::ExitCode,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -39,6 +44,16 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Asks the running agent how it does. Ends with 0 if all is well, 1 if something needs a person, 2 if no agent
+    /// answers.
+    Status {
+        /// The configuration file with which it runs.
+        #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
+        config: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Reads what a device says on standard input and prints it as JSON lines.
     Decode {
         /// The protocol.
@@ -67,30 +82,25 @@ enum Probe {
     Modbus(edge_agent::probe::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
-            let config = load(&config);
-            println!("{config:#?}");
-            if let Some(holds) = config.holds() {
-                println!(
-                    "The buffer holds {:.0} hours of {:.1} readings a second, before it lets go of the oldest.",
-                    holds.hours, holds.readings_per_s
-                );
-            }
-            Ok(())
+            print!("{}", check::summary(&load(&config)));
+            Ok(ExitCode::SUCCESS)
         }
+        Command::Run { config } => run(load(&config)).map(|()| ExitCode::SUCCESS),
         Command::Probe(Probe::Modbus(arguments)) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .context("cannot start the runtime")?;
-            runtime.block_on(edge_agent::probe::run(&arguments))
+            let probed = runtime.block_on(edge_agent::probe::run(&arguments));
+            probed.map(|()| ExitCode::SUCCESS)
         }
-        Command::Run { config } => run(load(&config)),
+        Command::Status { config, json } => status(&config, json),
         Command::Decode {
             protocol: Protocol::Hj212 { key, received_at },
-        } => decode(Reporter::new(key, received_at)),
+        } => decode(Reporter::new(key, received_at)).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -125,7 +135,40 @@ fn decode(mut reporter: Reporter) -> anyhow::Result<()> {
     }
 }
 
-fn load(path: &std::path::Path) -> edge_agent::config::Config {
+fn status(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
+    const NOT_RUNNING: u8 = 2;
+    let Some(page) = load(path).status else {
+        eprintln!(
+            "{}: [status]: it is missing; write [status] (its page is then at http://127.0.0.1:8089) and start the agent again",
+            path.display()
+        );
+        return Ok(ExitCode::from(NOT_RUNNING));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    match runtime.block_on(terminal::ask(&page)) {
+        Err(why) => {
+            eprintln!("no agent answers at {}: {why}", page.listen);
+            Ok(ExitCode::from(NOT_RUNNING))
+        }
+        Ok(status) => {
+            if is_json {
+                println!("{}", serde_json::to_string_pretty(&status)?);
+            } else {
+                let is_chinese = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                    .iter()
+                    .find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()))
+                    .is_some_and(|language| language.starts_with("zh"));
+                print!("{}", terminal::text(&status, is_chinese));
+            }
+            Ok(ExitCode::from(u8::from(!status.needs.is_empty())))
+        }
+    }
+}
+
+fn load(path: &Path) -> edge_agent::config::Config {
     edge_agent::config::load(path).unwrap_or_else(|problems| {
         eprintln!("{problems}");
         std::process::exit(2);

@@ -81,6 +81,14 @@ pub struct Metrics {
     pub absences: Count,
     /// What data loggers sent, and what was wrong with it.
     pub hj212: Counts,
+    /// Messages that devices sent by themselves.
+    pub messages: Count,
+    /// Of these, sent again and stored already.
+    pub messages_repeated: Count,
+    /// Of these, kept by a broker for whoever comes: old values and no readings.
+    pub messages_retained: Count,
+    /// Messages, answers and values that could not be used.
+    pub refused: Count,
     /// Readings on disk, absences included.
     pub readings_stored: Count,
     /// Records that the full buffer let go of without a receipt; they are in a gap.
@@ -129,6 +137,10 @@ impl Metrics {
             polls_skipped = self.polls_skipped.get(),
             answers_unreadable = self.answers_unreadable.get(),
             absences = self.absences.get(),
+            messages = self.messages.get(),
+            messages_repeated = self.messages_repeated.get(),
+            messages_retained = self.messages_retained.get(),
+            refused = self.refused.get(),
             readings_stored = self.readings_stored.get(),
             records_lost_full = self.records_lost_full.get(),
             readings_lost_full = self.readings_lost_full.get(),

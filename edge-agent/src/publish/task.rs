@@ -16,10 +16,12 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
+    chain,
     config::{GatewayConfig, Identity},
     giving_up::Otherwise,
     metrics::Metrics,
     record::Record,
+    status::Board,
     stop::Stop,
 };
 use contract::{
@@ -68,6 +70,8 @@ pub struct Publisher {
     pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// What the agent's page shows.
+    pub board: Board,
 }
 
 impl Publisher {
@@ -80,6 +84,7 @@ impl Publisher {
             match ended {
                 Ok(()) => return,
                 Err(error) => {
+                    self.board.gateway(Err(chain(&error)));
                     if !self.fence.is_asking() {
                         // It worked: the line is bad, not the address.
                         failures = 0;
@@ -167,6 +172,7 @@ impl Publisher {
             up = link.wait_for(|link| link.is_up) => { up.map_err(|_| Lost::Closed)?; }
         }
         self.metrics.connections.add(1);
+        self.board.gateway(Ok(()));
         tracing::info!(host = %self.gateway.host, port = self.gateway.port, waiting = self.metrics.records_waiting.get(), "connected to the gateway");
         client
             .subscribe(self.session.command_topic(), QoS::AtLeastOnce)
@@ -256,7 +262,11 @@ impl Publisher {
             self.hear(highest).await;
         }
         let most = self.fence.at();
-        flight.through = flight.through.max(self.fence.ours(seen.through));
+        let through = self.fence.ours(seen.through);
+        if through > flight.through {
+            flight.through = through;
+            self.board.receipt(through);
+        }
         flight.known.join(&seen.known, most);
         if let Some((gateway_at, now, passed)) = seen.heard {
             if let Some((_, sent)) = flight
@@ -531,17 +541,6 @@ fn random() -> u32 {
     // Without randomness there is no jitter, which harms nothing.
     let _ = SystemRandom::new().fill(&mut bytes);
     u32::from_le_bytes(bytes)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,10 +6,13 @@
 //! Promise of every source: each record it takes is stored once; a reading has the time at which the device
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
+pub mod broker; // an MQTT broker of the site
 pub mod hj212; // what data loggers say
+pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
+pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
+use crate::{buffer::Buffer, metrics::Metrics, record::Record, status::Board, stop::Stop};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
@@ -54,13 +57,19 @@ pub struct Described {
 pub struct Sink {
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// What the agent's page shows.
+    pub board: Board,
     buffer: Buffer,
 }
 
 impl Sink {
     /// Into this buffer.
-    pub fn new(buffer: Buffer, metrics: Arc<Metrics>) -> Sink {
-        Sink { metrics, buffer }
+    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board) -> Sink {
+        Sink {
+            metrics,
+            board,
+            buffer,
+        }
     }
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
@@ -79,6 +88,7 @@ impl Sink {
             true => self.buffer.append(&doubted(record.clone()), is_own).await,
             false => self.buffer.append(record, is_own).await,
         }
+        self.board.stored(record, Timestamp::now());
     }
 
     /// Stores a record whose sender keeps it until it is told, with a note in the same transaction; its time is the sender's
@@ -91,9 +101,11 @@ impl Sink {
         self.metrics.answers.stored(record);
         let now = self.trusted_now();
         match is_impossible(record.at, now) {
-            true => self.buffer.keep(&doubted(record.clone()), note).await,
-            false => self.buffer.keep(record, note).await,
+            true => self.buffer.keep(&doubted(record.clone()), note).await?,
+            false => self.buffer.keep(record, note).await?,
         }
+        self.board.stored(record, Timestamp::now());
+        Ok(())
     }
 
     /// The time, if the agent's clock is trusted.
@@ -106,6 +118,17 @@ impl Sink {
         self.buffer.note(key)
     }
 
+    /// Something that cannot be used: counted, and shown with its beginning. The log has it the first, second, fourth,
+    /// eighth … time.
+    pub fn refused(&self, who: &str, reason: &'static str, words: &str, sample: &[u8]) {
+        self.metrics.refused.add(1);
+        let count = self.board.refused(who, reason, words, sample);
+        if count.is_power_of_two() {
+            let sample = String::from_utf8_lossy(&sample[..sample.len().min(200)]);
+            tracing::warn!(from = who, reason, words, count, %sample, "this cannot be used");
+        }
+    }
+
     /// The time of the last stored record of a device with a clock of its own.
     pub fn shown(&self, device: &DeviceId) -> Option<Timestamp> {
         self.buffer.shown(device)
@@ -113,6 +136,11 @@ impl Sink {
 
     /// Tells of points that are not in the configuration, before their first record is stored.
     pub async fn describe(&self, device: &DeviceId, points: &[PointInfo]) {
+        let described = Described {
+            id: device.clone(),
+            points: points.to_vec(),
+        };
+        self.board.expect(&described, Timestamp::now());
         if let Err(error) = self.buffer.describe(device, points).await {
             tracing::error!(%device, %error, "the unit of a new point cannot be kept");
         }
@@ -143,6 +171,14 @@ pub enum Source {
     Modbus(modbus::Bus),
     /// A door for data loggers that speak HJ 212.
     Hj212(hj212::config::Door),
+    /// Devices that publish JSON to a broker of the site.
+    JsonMqtt(json::config::JsonMqtt),
+    /// A device that is asked over HTTP and answers with JSON.
+    JsonHttp(json::config::JsonHttp),
+    /// Devices that post JSON.
+    JsonIn(json::config::JsonIn),
+    /// Sparkplug B edge nodes.
+    Sparkplug(sparkplug::Sparkplug),
 }
 
 impl Source {
@@ -151,6 +187,10 @@ impl Source {
         match self {
             Source::Modbus(bus) => format!("Modbus {}", bus.name),
             Source::Hj212(door) => format!("HJ 212 on {}", door.listen),
+            Source::JsonMqtt(source) => format!("JSON of {}", source.broker.name()),
+            Source::JsonHttp(device) => format!("JSON of {}", device.url),
+            Source::JsonIn(source) => format!("door {}", source.listen),
+            Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
         }
     }
 
@@ -159,6 +199,16 @@ impl Source {
         match self {
             Source::Modbus(bus) => bus.described(),
             Source::Hj212(door) => door.stations.iter().map(|s| s.described()).collect(),
+            Source::JsonMqtt(source) => {
+                let speakers = source.topics.iter().flat_map(|topic| &topic.speakers);
+                speakers.map(|speaker| speaker.described()).collect()
+            }
+            Source::JsonHttp(device) => vec![device.described()],
+            Source::JsonIn(source) => {
+                let devices = source.devices.iter();
+                devices.map(|posting| posting.speaker.described()).collect()
+            }
+            Source::Sparkplug(_) => Vec::new(),
         }
     }
 
@@ -167,6 +217,10 @@ impl Source {
         match self {
             Source::Modbus(bus) => modbus::bus::run(bus, sink, stop).await,
             Source::Hj212(door) => hj212::host::run(door, sink, stop).await,
+            Source::JsonMqtt(source) => json::mqtt::run(source, sink, stop).await,
+            Source::JsonHttp(device) => json::pull::run(device, sink, stop).await,
+            Source::JsonIn(source) => json::push::run(source, sink, stop).await,
+            Source::Sparkplug(source) => sparkplug::task::run(source, sink, stop).await,
         }
     }
 }

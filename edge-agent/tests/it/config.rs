@@ -40,6 +40,168 @@ fn the_example_and_every_device_profile_load() {
     assert!(seen >= 6);
 }
 
+#[test]
+fn the_example_of_simple_devices_loads_and_says_what_it_means() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("messages")).unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(from.join("messages")).unwrap() {
+        let entry = entry.unwrap();
+        let to = folder.path().join("messages").join(entry.file_name());
+        std::fs::copy(entry.path(), to).unwrap();
+        seen += 1;
+    }
+    assert!(seen >= 2);
+    let path = folder.path().join("agent.toml");
+    std::fs::copy(from.join("edge-agent-simple.toml"), &path).unwrap();
+    let problems = config::load(&path).unwrap_err();
+    assert_eq!(
+        problems.len(),
+        1,
+        "a token is not in the example: {problems}"
+    );
+    std::fs::write(folder.path().join("noise-1.token"), "0123456789abcdef\n").unwrap();
+    let config = config::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let text = edge_agent::check::summary(&config);
+    for part in [
+        "gateway 127.0.0.1:1883, Anonymous",
+        "page http://127.0.0.1:8089",
+        "cold-room-3: 3 points, every 900s",
+        "temperature (℃), humidity (%RH), battery (%)",
+        "purifier-plug: 4 points, every 10s",
+        "noise-1: 1 points, every 60s",
+        "Sparkplug of broker 127.0.0.1:1884",
+        "0.44 readings a second",
+        "256 MiB: holds about",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+const BAD_SIMPLE: &str = r#"
+site = "s"
+agent = "a"
+[buffer]
+path = "buffer.db"
+[gateway]
+host = "h"
+port = 1
+[status]
+listen = "0.0.0.0:8089"
+[[json_mqtt]]
+host = "h"
+user = "u"
+ca_file = "short"
+[[json_mqtt.device]]
+topic = "a/+"
+id = "one"
+every = "1s"
+profile = "none.toml"
+[[json_mqtt.device]]
+topic = "a/+b"
+id = "two"
+[[json_mqtt.device]]
+topic = "x/{device}"
+devices = ["a/b"]
+every = "1m"
+[[json_mqtt.device.point]]
+name = "t"
+pointer = "t"
+unit = "℃"
+range = [0, 1]
+[[json_http]]
+id = "three"
+url = "192.168.1.1"
+every = "1s"
+timeout = "2s"
+[[json_http]]
+id = "four"
+url = "https://h/x"
+every = "1s"
+timeout = "1s"
+[[json_http.point]]
+name = "t"
+pointer = "/t"
+unit = "℃"
+range = [0, 1]
+[json_in]
+listen = "8088"
+[[json_in.device]]
+id = "five"
+token_file = "short"
+every = "1s"
+[[sparkplug]]
+host = "h"
+group = "a/b"
+nodes = 3
+"#;
+
+#[test]
+fn every_problem_of_simple_devices_is_reported_in_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("agent.toml"), BAD_SIMPLE).unwrap();
+    std::fs::write(folder.path().join("short"), "x").unwrap();
+    let problems = config::load(&folder.path().join("agent.toml")).unwrap_err();
+    let text = problems.to_string();
+    for (place, what) in [
+        ("status.token_file", "can be reached from other machines"),
+        ("json_mqtt[1].user", "go together"),
+        ("json_mqtt[1].ca_file", "cannot be used"),
+        ("none.toml", "cannot be read"),
+        ("json_mqtt[1].device[2].topic", "not a topic"),
+        ("json_mqtt[1].device[2].every", "missing"),
+        ("json_mqtt[1].device[2].point", "there is none"),
+        ("json_mqtt[1].device[3].devices", "not allowed"),
+        (
+            "json_mqtt[1].device[3].point[1].pointer",
+            "not a JSON pointer",
+        ),
+        ("json_http[1].url", "neither http:// nor https://"),
+        ("json_http[1].timeout", "longer than every"),
+        ("json_http[1].point", "there is none"),
+        ("json_http[2].ca_file", "do not go together"),
+        ("json_in.listen", "invalid socket address"),
+        ("json_in.device[1].token_file", "at least 16"),
+        ("json_in.device[1].point", "there is none"),
+        ("sparkplug[1].group", "not allowed"),
+        ("sparkplug[1].nodes", "not known"),
+    ] {
+        let is_there = text
+            .lines()
+            .any(|line| line.contains(place) && line.contains(what));
+        assert!(is_there, "no {place}: {what} in\n{text}");
+    }
+    assert!(problems.iter().all(|problem| !problem.fix.is_empty()));
+}
+
+#[test]
+fn topics_that_overlap_a_device_that_is_there_twice_and_nothing_to_read_are_problems() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.toml");
+    let base = "site = \"s\"\nagent = \"a\"\n[buffer]\npath = \"b.db\"\n[gateway]\nhost = \"h\"\nport = 1\n";
+    let device = |topic: &str| {
+        format!(
+            "[[json_mqtt.device]]\nid = \"d\"\ntopic = \"{topic}\"\nevery = \"1s\"\n[[json_mqtt.device.point]]\n\
+             name = \"t\"\npointer = \"/t\"\nunit = \"1\"\nrange = [0, 1]\n"
+        )
+    };
+    let two = format!(
+        "[[json_mqtt]]\nhost = \"h\"\n{}{}",
+        device("a/+"),
+        device("+/b")
+    );
+    for (sources, expected) in [
+        ("", "nothing is to be read"),
+        (&two[..], "can both mean the same message"),
+        (&two[..], "device d is there twice"),
+    ] {
+        std::fs::write(&path, format!("{base}{sources}")).unwrap();
+        let text = config::load(&path).unwrap_err().to_string();
+        assert!(text.contains(expected), "no {expected:?} in\n{text}");
+    }
+}
+
 const BAD_CONFIG: &str = r#"
 site = "a/b"
 agnet = "x"

@@ -1,0 +1,70 @@
+//! What a configuration means, for whoever wrote it. Pure.
+
+use crate::{config::Config, record::Record, source::Described};
+use contract::{Quality, Reading, Timestamp};
+use std::fmt::Write;
+
+/// A page of readable text.
+pub fn summary(config: &Config) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{text}");
+    };
+    line("The configuration is in order.".into());
+    line(format!("site {}, agent {}", config.site, config.agent));
+    line(format!(
+        "gateway {}:{}, {:?}",
+        config.gateway.host, config.gateway.port, config.gateway.identity
+    ));
+    match &config.status {
+        Some(page) => line(format!("page http://{page:?}")),
+        None => line("no page ([status] is not there)".into()),
+    }
+    let (mut readings, mut bytes) = (0.0, 0.0);
+    for source in &config.sources {
+        line(source.name());
+        for device in source.devices() {
+            let names: Vec<String> = device.points.iter().map(point).collect();
+            let every = device.points.iter().filter_map(|p| p.every).max();
+            line(format!(
+                "  {}: {} points{}",
+                device.id,
+                names.len(),
+                every.map_or(String::new(), |every| format!(", every {every:?}"))
+            ));
+            line(format!("    {}", names.join(", ")));
+            if let Some(every) = every {
+                readings += device.points.len() as f64 / every.as_secs_f64();
+                bytes += record_bytes(&device) / every.as_secs_f64();
+            }
+        }
+    }
+    line(format!("{readings:.2} readings a second"));
+    if bytes > 0.0 {
+        line(format!(
+            "buffer {}, {:.0} MiB: holds about {:.0} hours without the gateway at that rate (a message that a device sends adds its own length)",
+            config.buffer.path.display(),
+            config.buffer.bytes_max as f64 / f64::from(1 << 20),
+            config.buffer.bytes_max as f64 / bytes / 3_600.0
+        ));
+    }
+    out
+}
+
+fn point(point: &crate::source::PointInfo) -> String {
+    match point.unit.as_str() {
+        "" | "1" => point.name.to_string(),
+        unit => format!("{} ({unit})", point.name),
+    }
+}
+
+/// Bytes of one record with a reading of each point.
+fn record_bytes(device: &Described) -> f64 {
+    let at = Timestamp::from_millis(0);
+    let reading = |point: &crate::source::PointInfo| {
+        Reading::new(point.name.clone(), at, Some(0.0), Quality::Good)
+    };
+    let readings = device.points.iter().map(reading).collect();
+    Record::of(device.id.clone(), at, readings).encode().len() as f64
+}

@@ -1,0 +1,116 @@
+//! The agent's page and `edge-agent status`.
+
+use crate::{
+    heard::write_config,
+    host::Host,
+    instrument,
+    peers::{agent, free_port, spawn_agent, wait_for},
+};
+use edge_agent::status::view::Status;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+};
+
+const PROFILE: &str = "name = \"counter\"\n[[point]]\nname = \"count\"\nfunction = \"holding\"\nregister = 0\ntype = \"u16\"\n\
+    unit = \"1\"\nrange = [0, 60000]\n[[point]]\nname = \"seven\"\nfunction = \"holding\"\nregister = 1\ntype = \"u16\"\nunit = \"A\"\nrange = [0, 5]\n";
+
+fn get(port: u16, path: &str, more: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n").unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn sources(port: u16, instrument: &str, more: &str) -> String {
+    format!(
+        "[status]\nlisten = \"127.0.0.1:{port}\"\n{more}[[device]]\nid = \"d\"\nprofile = \"profile.toml\"\n\
+         address = \"{instrument}\"\nevery = \"100ms\"\ntimeout = \"60ms\"\n"
+    )
+}
+
+fn ask(path: &Path) -> (Option<i32>, Option<Status>) {
+    let done = agent(&["status", "--json", "--config", &path.display().to_string()]);
+    let status = serde_json::from_slice(&done.stdout).ok();
+    (done.status.code(), status)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stands_before_the_box_sees_what_arrives_and_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("profile.toml"), PROFILE).unwrap();
+    let host = Host::start().await;
+    let (address, _state, _task) = instrument::start().await;
+    let port = free_port();
+    let path = write_config(folder.path(), host.port, &sources(port, &address, ""));
+    assert_eq!(ask(&path).0, Some(2), "nobody runs");
+    let running = spawn_agent(&path);
+    let mut seen = None;
+    wait_for("a receipt", || {
+        let (code, status) = ask(&path);
+        seen = status.filter(|s| s.gateway.receipt_through.is_some());
+        seen.is_some() && code == Some(0)
+    });
+    let status = seen.unwrap();
+    assert!(status.needs.is_empty() && status.gateway.is_up);
+    let device = &status.devices[0];
+    assert_eq!((device.id.as_str(), device.is_answering), ("d", Some(true)));
+    let seven = device.points.iter().find(|p| p.name == "seven").unwrap();
+    assert_eq!((seven.value, seven.unit.as_str()), (Some(7.0), "A"));
+    assert_eq!(seven.quality.as_ref().unwrap().zh, "超量程");
+    let text = agent(&["status", "--config", &path.display().to_string()]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    for part in [
+        "s / a",
+        "all is well",
+        "last receipt: through",
+        "seven",
+        "out of range",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let page = get(port, "/", "");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("content-security-policy"));
+    let (_, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(
+        !body.contains("http://") && !body.contains("https://"),
+        "it needs nothing from elsewhere"
+    );
+    assert!(get(port, "/x", "").starts_with("HTTP/1.1 404"));
+    drop(running);
+    assert_eq!(ask(&path).0, Some(2), "nobody runs any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_with_a_token_is_for_whoever_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("profile.toml"), PROFILE).unwrap();
+    std::fs::write(folder.path().join("token"), "0123456789abcdef\n").unwrap();
+    let host = Host::start().await;
+    let (address, _state, _task) = instrument::start().await;
+    let port = free_port();
+    let text = sources(port, &address, "token_file = \"token\"\n");
+    let path = write_config(folder.path(), host.port, &text);
+    let _running = spawn_agent(&path);
+    wait_for("the page", || ask(&path).1.is_some());
+    for (path, header, code) in [
+        ("/", "", "401"),
+        ("/status.json?token=0123456789abcdee", "", "401"),
+        ("/status.json", "Authorization: Bearer wrong\r\n", "401"),
+        ("/?token=0123456789abcdef", "", "200"),
+        ("/status.json?x=1&token=0123456789abcdef", "", "200"),
+        (
+            "/status.json",
+            "Authorization: Bearer 0123456789abcdef\r\n",
+            "200",
+        ),
+    ] {
+        let answer = get(port, path, header);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code}")),
+            "{path}: {answer:.60}"
+        );
+    }
+}
