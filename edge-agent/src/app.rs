@@ -42,13 +42,10 @@ impl Running {
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
         let stream = buffer.stream().to_owned();
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = config.devices.len(), "agent starts");
-        let publisher = Publisher {
-            agent: config.agent.to_string(),
-            session: Session::new(config.site, config.agent, stream, &config.devices),
-            gateway: config.gateway,
-            buffer: buffer.clone(),
-            metrics: metrics.clone(),
-        };
+        let agent = config.agent.to_string();
+        let session = Session::new(config.site, config.agent, stream, &config.devices);
+        let (buffered, counted) = (buffer.clone(), metrics.clone());
+        let publisher = Publisher::new(config.gateway, agent, session, buffered, counted);
         let mut running = Running {
             inputs: JoinSet::new(),
             publisher: JoinSet::new(),

@@ -1,10 +1,13 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
+    identity::{Files, Pair},
     profile::{self, Point},
     section::Section,
+    tls,
 };
 use contract::{AgentId, DeviceId, SiteId, problems::Problems};
+use rustls::pki_types::ServerName;
 use std::{
     collections::HashSet,
     fmt,
@@ -60,14 +63,12 @@ pub enum Identity {
     Anonymous,
     /// User name (the agent id) and password on a plain connection.
     Password(String),
-    /// TLS with a client certificate; all PEM.
+    /// TLS with a client certificate.
     Certificate {
-        /// The authority that signed the gateway's certificate.
-        ca: Vec<u8>,
-        /// The agent's certificate.
-        certificate: Vec<u8>,
-        /// Its key.
-        key: Vec<u8>,
+        /// Authority, certificate and key.
+        files: Files,
+        /// The name that the gateway's certificate must be for; none: the host.
+        name: Option<ServerName<'static>>,
     },
 }
 
@@ -114,14 +115,13 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let text = read_text(path, "give the path of the agent's configuration", problems)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut top = Section::parse(&path.display().to_string(), &text, problems)?;
-    let site = top.parsed("site", "\"restaurant\"", problems);
-    let agent = top.parsed("agent", "\"restaurant-edge\"", problems);
+    let who = match top.text_if_there("enrolment", problems) {
+        None => who(&mut top, folder, problems),
+        Some(file) => enrolled(&folder.join(file), problems),
+    };
     let buffer = top
         .section("buffer", problems)
         .and_then(|part| buffer(part, folder, problems));
-    let gateway = top
-        .section("gateway", problems)
-        .and_then(|part| gateway(part, folder, problems));
     let mut devices = Vec::new();
     let mut ids = HashSet::new();
     for part in top.sections("device", problems) {
@@ -138,13 +138,34 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
         }
     }
     top.finish(problems);
+    let (site, agent, gateway) = who?;
     Some(Config {
-        site: site?,
-        agent: agent?,
+        site,
+        agent,
         buffer: buffer?,
-        gateway: gateway?,
+        gateway,
         devices,
     })
+}
+
+type Who = (SiteId, AgentId, GatewayConfig);
+
+/// Site, agent and gateway: of the configuration, or of the file that enrolment wrote.
+fn who(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Who> {
+    let site = part.parsed("site", "\"restaurant\"", problems);
+    let agent = part.parsed("agent", "\"restaurant-edge\"", problems);
+    let gateway = part
+        .section("gateway", problems)
+        .and_then(|part| gateway(part, folder, problems));
+    Some((site?, agent?, gateway?))
+}
+
+fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
+    let text = read_text(path, "enrol this box: edge-agent enroll", problems)?;
+    let mut part = Section::parse(&path.display().to_string(), &text, problems)?;
+    let found = who(&mut part, path.parent().unwrap_or(Path::new("")), problems);
+    part.finish(problems);
+    found
 }
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {
@@ -181,28 +202,36 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         limits,
         problems,
     );
-    let mut file = |key: &'static str, problems: &mut Problems| {
-        let name = part.text_if_there(key, problems)?;
-        read_text(
-            &folder.join(name),
-            "correct the path, and let the agent's user read it",
-            problems,
-        )
-    };
-    let password = file("password_file", problems);
-    let files = [
-        file("ca_file", problems),
-        file("certificate_file", problems),
-        file("key_file", problems),
-    ];
+    let password = part
+        .text_if_there("password_file", problems)
+        .and_then(|name| {
+            let fix = "correct the path, and let the agent's user read it";
+            read_text(&folder.join(name), fix, problems)
+        });
+    let files = ["ca_file", "certificate_file", "key_file"].map(|key| {
+        part.text_if_there(key, problems)
+            .map(|name| folder.join(name))
+    });
+    let name = part
+        .text_if_there("server_name", problems)
+        .and_then(|name| {
+            let what = format!("{name:?} is not a name");
+            let fix = "write the name in the gateway's certificate, or leave it out for the host";
+            ServerName::try_from(name)
+                .map_err(|_| problems.add(part.place("server_name"), what, fix))
+                .ok()
+        });
     let identity = match (password, files) {
         (None, [None, None, None]) => Some(Identity::Anonymous),
         (Some(text), [None, None, None]) => Some(Identity::Password(text.trim_end().to_owned())),
-        (None, [Some(ca), Some(certificate), Some(key)]) => Some(Identity::Certificate {
-            ca: ca.into_bytes(),
-            certificate: certificate.into_bytes(),
-            key: key.into_bytes(),
-        }),
+        (None, [Some(authority), Some(certificate), Some(key)]) => {
+            let files = Files {
+                authority,
+                certificate,
+                key,
+            };
+            certificate_of(&part, files, name, problems)
+        }
         _ => {
             let fix = "give ca_file, certificate_file and key_file (TLS), or password_file alone (plain), or none of them";
             problems.add(
@@ -221,6 +250,33 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         identity: identity?,
         receipt_timeout: receipt_timeout?,
     })
+}
+
+fn certificate_of(
+    part: &Section,
+    files: Files,
+    name: Option<ServerName<'static>>,
+    problems: &mut Problems,
+) -> Option<Identity> {
+    if files.certificate == files.key {
+        let fix =
+            "put them into two files: each is replaced on its own when the certificate is renewed";
+        problems.add(
+            part.place("key_file"),
+            "it is the certificate's file too",
+            fix,
+        );
+    }
+    match tls::client_config(&files, Pair::Current, name.as_ref()) {
+        Ok(_) => Some(Identity::Certificate { files, name }),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|e| format!(": {e}"));
+            let what = format!("{error}{}", cause.unwrap_or_default());
+            let fix = "let the agent's user read the files, or enrol this box: edge-agent enroll";
+            problems.add(part.place("certificate_file"), what, fix);
+            None
+        }
+    }
 }
 
 fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Device> {

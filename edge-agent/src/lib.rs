@@ -1,10 +1,13 @@
 //! The OneDoor edge agent: asks instruments, keeps the answers on disk until the gateway has them. Read in
-//! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`.
+//! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`; `enrol` comes before all of
+//! it on a new box, `identity` and `tls` say who it is.
 
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
 pub mod config; // one file, all problems in one run
+pub mod enrol; // a one-time code becomes an identity
+pub mod identity; // key and certificate on disk, and their successors
 pub mod metrics; // every counter, declared in one place
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
@@ -12,3 +15,4 @@ pub mod record; // one poll of one device, as bytes
 pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
 pub mod stop; // the stop token of a task
+pub mod tls; // whom the agent believes

@@ -1,7 +1,9 @@
-//! `edge-agent run --config FILE` and `edge-agent check-config --config FILE`.
+//! `edge-agent enroll …`, `edge-agent run --config FILE` and `edge-agent check-config --config FILE`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use contract::enrol::Code;
+use edge_agent::enrol::Enrolment;
 use std::{io::IsTerminal, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -25,6 +27,21 @@ enum Command {
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Makes this box an agent of a gateway, with a one-time code of `gateway agent add`.
+    Enroll {
+        /// The gateway: http://host:port or https://host:port.
+        #[arg(long)]
+        gateway: hyper::Uri,
+        /// The one-time code.
+        #[arg(long)]
+        code: Code,
+        /// Folder for key, certificates and configuration.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// The box is enrolled already and gets a new identity.
+        #[arg(long)]
+        again: bool,
+    },
     /// Reports every problem of the configuration, or prints what it means.
     CheckConfig {
         /// The configuration file.
@@ -40,7 +57,32 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run { config } => run(load(&config)),
+        Command::Enroll {
+            gateway,
+            code,
+            dir,
+            again,
+        } => enroll(&Enrolment {
+            gateway,
+            code,
+            folder: dir,
+            is_again: again,
+        }),
     }
+}
+
+fn enroll(enrolment: &Enrolment) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let (answer, config) = runtime.block_on(enrolment.run())?;
+    println!(
+        "this box is agent {} of site {} now",
+        answer.agent, answer.site
+    );
+    println!("edge-agent run --config {}", config.display());
+    Ok(())
 }
 
 fn load(path: &std::path::Path) -> edge_agent::config::Config {

@@ -50,6 +50,10 @@ pub struct Metrics {
     pub connections: Count,
     /// Births asked for by the gateway.
     pub rebirths: Count,
+    /// New certificates that took the place of old ones.
+    pub renewals: Count,
+    /// New certificates that could not be asked for, kept or used.
+    pub renewals_failed: Count,
 }
 
 impl Metrics {
@@ -68,6 +72,8 @@ impl Metrics {
             records_resent = self.records_resent.get(),
             connections = self.connections.get(),
             rebirths = self.rebirths.get(),
+            renewals = self.renewals.get(),
+            renewals_failed = self.renewals_failed.get(),
             "metrics"
         );
     }

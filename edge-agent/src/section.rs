@@ -242,20 +242,21 @@ impl Section {
         }
     }
 
-    /// At least one `[[key]]` table.
+    /// The `[[key]]` tables; there may be none.
     pub fn sections(&mut self, key: &'static str, problems: &mut Problems) -> Vec<Section> {
         let tables: Option<Vec<Table>> = match self.take(key) {
+            None => Some(Vec::new()),
             Some(Value::Array(list)) => list.into_iter().map(|v| v.try_into().ok()).collect(),
-            _ => None,
+            Some(_) => None,
         };
-        let tables = tables.unwrap_or_default();
-        if tables.is_empty() {
+        let tables = tables.unwrap_or_else(|| {
             problems.add(
                 self.place(key),
-                "there is none",
-                format!("write at least one [[{key}]] table"),
+                "these are not tables",
+                format!("write [[{key}]] above the keys of each"),
             );
-        }
+            Vec::new()
+        });
         let numbered = tables.into_iter().zip(1..);
         numbered
             .map(|(table, n)| Section {

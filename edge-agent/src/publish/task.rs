@@ -5,10 +5,14 @@
 //! most [`WINDOW`] records are without a receipt on one connection. A client that lost its connection is thrown
 //! away and built anew from the buffer, so nothing depends on the MQTT library's own queue.
 
-use super::session::{Outgoing, Session, hear};
+use super::{
+    renewal::Renewal,
+    session::{Outgoing, Session, hear},
+};
 use crate::{
     buffer::Buffer,
     config::{GatewayConfig, Identity},
+    identity::IdentityError,
     metrics::Metrics,
     record::Record,
     stop::Stop,
@@ -18,7 +22,7 @@ use journal::{Block, Follower, ReadError};
 use ring::rand::{SecureRandom, SystemRandom};
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet,
-    QoS, Transport,
+    QoS, TlsConfiguration, Transport,
 };
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -49,14 +53,30 @@ pub struct Publisher {
     pub buffer: Buffer,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    renewal: Option<Renewal>,
 }
 
 /// What the connection's driver has seen; the worker watches it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Link {
     is_up: bool,
     through: u64,
     rebirths: u64,
+    renewals: u64,
+    /// The last certificate it was sent, PEM, and the how manieth that was.
+    certificate: Option<(u64, Arc<str>)>,
+}
+
+impl Link {
+    fn answers(&self) -> u64 {
+        self.certificate.as_ref().map_or(0, |(number, _)| *number)
+    }
+}
+
+/// Why a connection ended in order.
+enum Ended {
+    Stopped,
+    Renewed,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,18 +87,48 @@ enum Lost {
     Client(#[from] ClientError),
     #[error("the buffer cannot be read")]
     Buffer(#[from] ReadError),
+    #[error("the agent's certificate cannot be used")]
+    Identity(#[from] IdentityError),
     #[error("the connection was closed")]
     Closed,
 }
 
 impl Publisher {
+    /// Publishes to `gateway` what is in `buffer`.
+    pub fn new(
+        gateway: GatewayConfig,
+        agent: String,
+        session: Session,
+        buffer: Buffer,
+        metrics: Arc<Metrics>,
+    ) -> Publisher {
+        let renewal = match &gateway.identity {
+            Identity::Certificate { files, name } => {
+                Some(Renewal::new(files.clone(), name.clone()))
+            }
+            Identity::Anonymous | Identity::Password(_) => None,
+        };
+        Publisher {
+            gateway,
+            agent,
+            session,
+            buffer,
+            metrics,
+            renewal,
+        }
+    }
+
     /// Connects and publishes until told to stop.
     pub async fn run(mut self, mut stop: Stop) {
         let mut failures = 0u32;
         loop {
             let started = Instant::now();
             match self.connection(&mut stop).await {
-                Ok(()) => return,
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Renewed) => {
+                    failures = 0;
+                    continue;
+                }
                 Err(error) => {
                     if started.elapsed() > BACK_OFF.1 {
                         failures = 0;
@@ -98,8 +148,8 @@ impl Publisher {
         }
     }
 
-    /// One connection from its beginning to its end; `Ok` if it ended because of `stop`.
-    async fn connection(&mut self, stop: &mut Stop) -> Result<(), Lost> {
+    /// One connection from its beginning to its end.
+    async fn connection(&mut self, stop: &mut Stop) -> Result<Ended, Lost> {
         let bdseq = match self.buffer.next_bdseq().await {
             Ok(bdseq) => bdseq,
             Err(error) => {
@@ -109,22 +159,22 @@ impl Publisher {
             }
         };
         let will = self.session.begin(bdseq, Timestamp::now());
-        let (client, events) = AsyncClient::new(self.options(will), REQUESTS);
+        let (client, events) = AsyncClient::new(self.options(will)?, REQUESTS);
         let (link, seen) = watch::channel(Link::default());
         let stream = self.buffer.stream().to_owned();
         let mut drive = pin!(drive(events, link, stream));
         tokio::select! {
             lost = &mut drive => Err(lost),
             done = self.work(client, seen, stop) => {
-                done?;
+                let ended = done?;
                 // The good-bye is in the client's queue; the driver carries it out.
                 let _ = timeout(FAREWELL, drive).await;
-                Ok(())
+                Ok(ended)
             }
         }
     }
 
-    fn options(&self, will: Outgoing) -> MqttOptions {
+    fn options(&mut self, will: Outgoing) -> Result<MqttOptions, IdentityError> {
         let mut options = MqttOptions::new(&self.agent, &self.gateway.host, self.gateway.port);
         options
             .set_keep_alive(Duration::from_secs(15))
@@ -136,21 +186,14 @@ impl Publisher {
                 QoS::AtLeastOnce,
                 false,
             ));
-        match &self.gateway.identity {
-            Identity::Anonymous => {}
-            Identity::Password(password) => {
-                options.set_credentials(&self.agent, password);
-            }
-            Identity::Certificate {
-                ca,
-                certificate,
-                key,
-            } => {
-                let identity = Some((certificate.clone(), key.clone()));
-                options.set_transport(Transport::tls(ca.clone(), identity, None));
-            }
+        if let Identity::Password(password) = &self.gateway.identity {
+            options.set_credentials(&self.agent, password);
         }
-        options
+        if let Some(renewal) = &mut self.renewal {
+            let tls = TlsConfiguration::Rustls(renewal.next()?);
+            options.set_transport(Transport::tls_with_config(tls));
+        }
+        Ok(options)
     }
 
     async fn work(
@@ -158,11 +201,12 @@ impl Publisher {
         client: AsyncClient,
         mut link: watch::Receiver<Link>,
         stop: &mut Stop,
-    ) -> Result<(), Lost> {
+    ) -> Result<Ended, Lost> {
         tokio::select! {
-            () = stop.asked() => return Ok(()),
+            () = stop.asked() => return Ok(Ended::Stopped),
             up = link.wait_for(|link| link.is_up) => { up.map_err(|_| Lost::Closed)?; }
         }
+        self.accepted()?;
         self.metrics.connections.add(1);
         tracing::info!(host = %self.gateway.host, port = self.gateway.port, waiting = self.metrics.records_waiting.get(), "connected to the gateway");
         client
@@ -177,29 +221,82 @@ impl Publisher {
             trimmed: released,
             live_from: self.buffer.head() + 1,
             rebirths: link.borrow().rebirths,
+            renewals: 0,
+            answers: 0,
             progress_at: Instant::now(),
         };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => break,
+                () = stop.asked() => break Ended::Stopped,
                 changed = link.changed() => {
                     changed.map_err(|_| Lost::Closed)?;
-                    let seen = *link.borrow_and_update();
-                    self.listen(&client, &mut flight, seen).await?;
+                    let seen = link.borrow_and_update().clone();
+                    self.listen(&client, &mut flight, &seen).await?;
+                    if seen.answers() != flight.answers && self.is_renewed(&seen) {
+                        break Ended::Renewed;
+                    }
+                    flight.answers = seen.answers();
                 }
                 _ = ticks.tick() => self.tick(&mut flight).await,
                 block = flight.follower.next(), if flight.sent < flight.received + WINDOW => {
                     self.take(&client, &mut flight, block).await?;
                 }
             }
-        }
+        };
         let farewell = self.farewell(&client, &mut flight);
         // Out of time: what was not sent is in the buffer.
         let _ = timeout(FAREWELL, farewell).await;
-        Ok(())
+        Ok(ended)
+    }
+
+    /// The gateway let the agent in: a new certificate is proven.
+    fn accepted(&mut self) -> Result<(), Lost> {
+        let Some(renewal) = &mut self.renewal else {
+            return Ok(());
+        };
+        match renewal.accepted() {
+            Ok(true) => {
+                self.metrics.renewals.add(1);
+                tracing::info!("the agent's certificate was renewed");
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) => {
+                self.metrics.renewals_failed.add(1);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// True if the gateway sent a new certificate and it is kept: the next connection shows it.
+    fn is_renewed(&self, seen: &Link) -> bool {
+        let (Some(renewal), Some((_, certificate))) = (&self.renewal, &seen.certificate) else {
+            return false;
+        };
+        let kept = renewal.keep(certificate);
+        if let Err(error) = &kept {
+            self.metrics.renewals_failed.add(1);
+            tracing::error!(cause = chain(error), "a new certificate cannot be kept");
+        }
+        kept.is_ok()
+    }
+
+    /// Asks for a new certificate.
+    async fn renew(&self, client: &AsyncClient) -> Result<(), Lost> {
+        let Some(renewal) = &self.renewal else {
+            return Ok(());
+        };
+        match renewal.request() {
+            Ok(csr) => Ok(publish(client, self.session.request(csr)).await?),
+            Err(error) => {
+                self.metrics.renewals_failed.add(1);
+                tracing::error!(cause = chain(&error), "no new certificate can be asked for");
+                Ok(())
+            }
+        }
     }
 
     async fn born(&mut self, client: &AsyncClient) -> Result<(), Lost> {
@@ -214,8 +311,12 @@ impl Publisher {
         &mut self,
         client: &AsyncClient,
         flight: &mut Flight,
-        seen: Link,
+        seen: &Link,
     ) -> Result<(), Lost> {
+        if seen.renewals != flight.renewals {
+            flight.renewals = seen.renewals;
+            self.renew(client).await?;
+        }
         if seen.rebirths != flight.rebirths {
             flight.rebirths = seen.rebirths;
             self.metrics.rebirths.add(1);
@@ -345,6 +446,8 @@ struct Flight {
     /// Records before this one were there before the connection, or are sent again.
     live_from: u64,
     rebirths: u64,
+    renewals: u64,
+    answers: u64,
     progress_at: Instant,
 }
 
@@ -358,6 +461,10 @@ async fn drive(mut events: EventLoop, link: watch::Sender<Link>, stream: String)
                     Ok(heard) => link.send_modify(|link| {
                         link.through = link.through.max(heard.through.unwrap_or(0));
                         link.rebirths += u64::from(heard.is_rebirth);
+                        link.renewals += u64::from(heard.is_renewal);
+                        if let Some(pem) = heard.certificate {
+                            link.certificate = Some((link.answers() + 1, pem.into()));
+                        }
                     }),
                     Err(error) => {
                         tracing::warn!(topic = publish.topic, %error, "a command cannot be read")

@@ -136,7 +136,7 @@ fn a_receipt_counts_only_for_its_own_stream() {
         receipt("mine"),
         Heard {
             through: Some(12),
-            is_rebirth: false
+            ..Heard::default()
         }
     );
     assert_eq!(receipt("other"), Heard::default());
@@ -144,9 +144,13 @@ fn a_receipt_counts_only_for_its_own_stream() {
     assert_eq!(
         rebirth,
         Heard {
-            through: None,
-            is_rebirth: true
+            is_rebirth: true,
+            ..Heard::default()
         }
     );
+    let renew = hear("mine", &contract::payload::renew_command(NOW)).unwrap();
+    assert!(renew.is_renewal && renew.certificate.is_none());
+    let answer = hear("mine", &contract::payload::certificate_command(NOW, "pem")).unwrap();
+    assert_eq!(answer.certificate.as_deref(), Some("pem"));
     assert!(hear("mine", b"\xFF\xFF\xFF").is_err());
 }

@@ -2,12 +2,14 @@
 
 mod case; // cases and their decisions
 mod credit; // credit records
+mod fleet; // agents
 mod plan; // the visit plan
 mod site; // sites, signals, series
 mod status; // the gateway itself
 
 pub use case::*;
 pub use credit::*;
+pub use fleet::*;
 pub use plan::*;
 pub use site::*;
 pub use status::*;
