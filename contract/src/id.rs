@@ -34,10 +34,9 @@ fn check(kind: &'static str, name: &str, extra: &str) -> Result<(), IdError> {
     if name.trim() != name {
         return refuse("it begins or ends with white space");
     }
-    if name
-        .chars()
-        .any(|c| c.is_control() || "+#$,=\"\\".contains(c) || extra.contains(c))
-    {
+    if name.chars().any(|c| {
+        matches!(c, '+' | '#' | '$' | ',' | '=' | '"' | '\\') || c.is_control() || extra.contains(c)
+    }) {
         return refuse("it contains one of / + # $ , = \" \\ or a control character");
     }
     Ok(())

@@ -6,16 +6,19 @@
 
 pub mod enrol; // a one-time code, and what is sealed with it
 pub mod evidence; // the manifest of a sealed bundle
+pub mod gap; // readings that will never come, and why
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
 pub mod problems; // all that is wrong with a configuration, in one run
 pub mod quality; // how far a reading can be trusted
 pub mod reading; // value or absence, quality, time
 pub mod receipt; // "journaled through N"
+pub mod status; // how an agent does, said by itself
 pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
 pub mod uscc; // unified social credit code
 
+pub use gap::{Gap, GapReason};
 pub use id::{AgentId, DeviceId, IdError, PointName, SiteId};
 pub use quality::{Absence, Doubt, Quality};
 pub use reading::{Reading, Value};

@@ -6,7 +6,7 @@
 //! (they are read as [`Scalar::Other`]).
 
 use crate::{
-    PointName, Quality, Timestamp,
+    Gap, PointName, Quality, Timestamp,
     receipt::{self, Receipt},
 };
 use srad_types::payload::{
@@ -20,6 +20,9 @@ pub const UNIT: &str = "engUnit";
 pub const FACTOR: &str = "factor";
 /// Name of the property that carries a reading's quality in data; absent means good.
 pub const QUALITY: &str = "Quality";
+/// Name of the property (UInt64, milliseconds) in a device birth with the longest time between two readings of the point,
+/// where one is promised.
+pub const EVERY: &str = "every";
 /// A payload above this is refused unread.
 pub const BYTES_MAX: usize = 1 << 20;
 /// A payload with more metrics than this is refused.
@@ -36,6 +39,17 @@ pub struct BirthPoint {
     pub unit: String,
     /// Factor code, where there is one.
     pub factor: Option<String>,
+    /// The longest time between two readings in milliseconds, where one is promised.
+    pub every_ms: Option<u64>,
+}
+
+/// What a data message carries beside its readings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// What the device sent, byte for byte.
+    pub raw: Option<&'a [u8]>,
+    /// Readings of the device that will never come.
+    pub gap: Option<&'a Gap>,
 }
 
 /// One reading in data.
@@ -100,6 +114,11 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
         .set_alias(receipt::SEQUENCE_ALIAS)
         .set_datatype(DataType::UInt64)
         .set_null();
+    let mut status = Wire::new();
+    status
+        .set_name(receipt::STATUS.to_owned())
+        .set_datatype(DataType::String)
+        .set_null();
     let mut metrics = vec![
         named(
             receipt::BDSEQ,
@@ -122,6 +141,7 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
             metric::Value::LongValue(first),
         ),
         sequence,
+        status,
     ];
     for wire in &mut metrics {
         wire.set_timestamp(to_wire(at));
@@ -153,13 +173,20 @@ pub fn device_birth<'a>(
             .factor
             .as_deref()
             .map(|f| (FACTOR, DataType::String, text(f)));
+        let every = point.every_ms.map(|ms| {
+            (
+                EVERY,
+                DataType::UInt64,
+                property_value::Value::LongValue(ms),
+            )
+        });
         let mut wire = Wire::new();
         wire.set_name(point.name.as_str().to_owned())
             .set_alias(point.alias)
             .set_timestamp(to_wire(at))
             .set_datatype(DataType::Double)
             .set_null();
-        wire.properties = Some(properties(std::iter::once(unit).chain(factor)));
+        wire.properties = Some(properties(std::iter::once(unit).chain(factor).chain(every)));
         wire
     });
     payload(at, Some(seq), metrics.collect())
@@ -177,6 +204,7 @@ pub fn data(
     sequence: u64,
     is_historical: bool,
     points: &[DataPoint],
+    beside: Beside<'_>,
 ) -> Vec<u8> {
     let mut number = Wire::new();
     number
@@ -204,17 +232,40 @@ pub fn data(
         }
         metrics.push(wire);
     }
+    if let Some(raw) = beside.raw {
+        let bytes = metric::Value::BytesValue(raw.to_vec());
+        metrics.push(named(receipt::RAW, DataType::Bytes, bytes));
+    }
+    if let Some(gap) = beside.gap {
+        let text = serde_json::to_string(gap).expect("a gap is always JSON");
+        let text = metric::Value::StringValue(text);
+        metrics.push(named(receipt::GAP, DataType::String, text));
+    }
     payload(at, Some(seq), metrics)
+}
+
+/// NDATA with an agent's word of how it does, as JSON.
+pub fn node_status(at: Timestamp, seq: u8, json: String) -> Vec<u8> {
+    let value = metric::Value::StringValue(json);
+    let mut wire = named(receipt::STATUS, DataType::String, value);
+    wire.set_timestamp(to_wire(at));
+    payload(at, Some(seq), vec![wire])
 }
 
 /// The NCMD that says "journaled through N".
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
     let through = metric::Value::LongValue(receipt.through);
-    let metrics = vec![
+    let highest = metric::Value::LongValue(receipt.highest);
+    let mut metrics = vec![
         named(receipt::STREAM, DataType::String, stream),
         named(receipt::THROUGH, DataType::UInt64, through),
+        named(receipt::HIGHEST, DataType::UInt64, highest),
     ];
+    if !receipt.also.is_empty() {
+        let also = metric::Value::StringValue(receipt::also_to_text(&receipt.also));
+        metrics.push(named(receipt::ALSO, DataType::String, also));
+    }
     payload(at, None, metrics)
 }
 
@@ -265,7 +316,7 @@ pub enum Command {
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
-    let (mut stream, mut through) = (None, None);
+    let (mut stream, mut through, mut highest, mut also) = (None, None, None, Vec::new());
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
@@ -275,11 +326,18 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
             }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
+            (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
+            (Some(receipt::HIGHEST), Scalar::Unsigned(n)) => highest = Some(n),
             _ => {}
         }
     }
     if let (Some(stream), Some(through)) = (stream, through) {
-        commands.push(Command::Receipt(Receipt { stream, through }));
+        commands.push(Command::Receipt(Receipt {
+            stream,
+            through,
+            also,
+            highest: highest.unwrap_or(through).max(through),
+        }));
     }
     Ok(commands)
 }
@@ -432,6 +490,7 @@ mod tests {
             alias: 7,
             unit: "mg/m3".into(),
             factor: Some("a21026".into()),
+            every_ms: Some(5_000),
         };
         let message = decode(&device_birth(AT, 1, [&point])).unwrap();
         assert_eq!((message.seq, message.at), (Some(1), Some(AT)));
@@ -456,7 +515,7 @@ mod tests {
             point(2, Some(99.0), Quality::Suspect(Doubt::OutOfRange)),
             point(3, None, Quality::Missing(Absence::NoAnswer)),
         ];
-        let message = decode(&data(AT, 255, 41, true, &points)).unwrap();
+        let message = decode(&data(AT, 255, 41, true, &points, Beside::default())).unwrap();
         assert_eq!(message.seq, Some(255));
         let [number, good, doubt, gone] = &message.metrics[..] else {
             panic!("{message:?}")
@@ -476,7 +535,9 @@ mod tests {
     fn commands_are_read_back_and_strangers_left_out() {
         let receipt = Receipt {
             stream: "s".into(),
-            through: u64::MAX,
+            through: u64::MAX - 9,
+            highest: u64::MAX,
+            also: vec![(u64::MAX - 7, u64::MAX)],
         };
         let read = commands(&receipt_command(AT, &receipt)).unwrap();
         assert_eq!(read, [Command::Receipt(receipt)]);

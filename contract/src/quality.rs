@@ -33,6 +33,8 @@ pub enum Doubt {
     UntrustedClock = 6,
     /// The sender marked the value bad without saying why.
     Unspecified = 7,
+    /// Another instrument than the one named in the configuration answers.
+    OtherDevice = 8,
 }
 
 /// Why there is no value. Codes as for [`Doubt`], in a range of their own.
@@ -52,6 +54,20 @@ pub enum Absence {
     Stopped = 68,
     /// The sender gave no value and no reason.
     Unspecified = 69,
+    /// The device does not know this function (Modbus exception 1).
+    NoSuchFunction = 70,
+    /// The device has no such register (Modbus exception 2).
+    NoSuchRegister = 71,
+    /// The device does not accept the question (Modbus exception 3).
+    BadQuestion = 72,
+    /// The device says that it is broken (Modbus exception 4).
+    DeviceFault = 73,
+    /// The device is busy (Modbus exceptions 5 and 6).
+    Busy = 74,
+    /// The gateway before the device has no way to it (Modbus exception 10).
+    NoPath = 75,
+    /// The gateway before the device got no answer from it (Modbus exception 11).
+    TargetSilent = 76,
 }
 
 impl Quality {
@@ -75,13 +91,21 @@ impl Quality {
             4 => Quality::Suspect(D::Fault),
             5 => Quality::Suspect(D::ManualEntry),
             6 => Quality::Suspect(D::UntrustedClock),
-            7..=63 => Quality::Suspect(D::Unspecified),
+            8 => Quality::Suspect(D::OtherDevice),
+            7 | 9..=63 => Quality::Suspect(D::Unspecified),
             64 => Quality::Missing(A::NoAnswer),
             65 => Quality::Missing(A::NoConnection),
             66 => Quality::Missing(A::Refused),
             67 => Quality::Missing(A::Unreadable),
             68 => Quality::Missing(A::Stopped),
-            69.. => Quality::Missing(A::Unspecified),
+            70 => Quality::Missing(A::NoSuchFunction),
+            71 => Quality::Missing(A::NoSuchRegister),
+            72 => Quality::Missing(A::BadQuestion),
+            73 => Quality::Missing(A::DeviceFault),
+            74 => Quality::Missing(A::Busy),
+            75 => Quality::Missing(A::NoPath),
+            76 => Quality::Missing(A::TargetSilent),
+            69 | 77.. => Quality::Missing(A::Unspecified),
         }
     }
 

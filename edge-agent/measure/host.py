@@ -30,12 +30,20 @@ def part(tag, data): return number(tag << 3 | 2) + number(len(data)) + data
 
 seen, streams, count = {}, {}, {"readings": 0, "doubles": 0, "through": 0}
 
+def receipt(client, node):
+    stream = part(1, b"OneDoor/Stream") + number(4 << 3) + number(12) + part(15, streams[node])
+    through = part(1, b"OneDoor/Through") + number(4 << 3) + number(8) + number(11 << 3) + number(count["through"])
+    highest = max(seen.get(streams[node], {0}))
+    highest = part(1, b"OneDoor/Highest") + number(4 << 3) + number(8) + number(11 << 3) + number(highest)
+    client.publish(f"spBv1.0/{node[0]}/NCMD/{node[1]}", part(2, stream) + part(2, through) + part(2, highest))
+
 def on_message(client, _, message):
     topic = message.topic.split("/")
     metrics = [dict(fields(m)) for tag, m in fields(message.payload) if tag == 2]
     node = (topic[1], topic[3])
     if topic[2] == "NBIRTH":
         streams[node] = next(m[15] for m in metrics if m.get(1) == b"OneDoor/Stream")
+        receipt(client, node)  # nothing new is sent before the birth is answered
     if topic[2] != "DDATA": return
     sequence = next(m[11] for m in metrics if m.get(2) == 0)
     numbers = seen.setdefault(streams.get(node), set())
@@ -43,9 +51,7 @@ def on_message(client, _, message):
     else: count["readings"] += len(metrics) - 1
     numbers.add(sequence)
     while count["through"] + 1 in numbers: count["through"] += 1
-    stream = part(1, b"OneDoor/Stream") + number(4 << 3) + number(12) + part(15, streams[node])
-    through = part(1, b"OneDoor/Through") + number(4 << 3) + number(8) + number(11 << 3) + number(count["through"])
-    client.publish(f"spBv1.0/{node[0]}/NCMD/{node[1]}", part(2, stream) + part(2, through))
+    receipt(client, node)
 
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
 client.on_message = on_message

@@ -7,8 +7,8 @@ use crate::{
     buffer::Buffer,
     config::Config,
     metrics::Metrics,
-    publish::{session::Session, task::Publisher},
-    source::modbus::poll,
+    publish::{fence::Fence, renewal::Renewal, session::Session, task::Publisher},
+    source::Sink,
     stop::Stop,
 };
 use anyhow::{Context, bail};
@@ -40,12 +40,20 @@ impl Running {
         let buffer = Buffer::open(&config.buffer, metrics.clone())
             .await
             .with_context(|| format!("buffer {}", config.buffer.path.display()))?;
-        let stream = buffer.stream().to_owned();
-        tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = config.devices.len(), "agent starts");
-        let agent = config.agent.to_string();
-        let session = Session::new(config.site, config.agent, stream, &config.devices);
-        let (buffered, counted) = (buffer.clone(), metrics.clone());
-        let publisher = Publisher::new(config.gateway, agent, session, buffered, counted);
+        let stream = buffer.stream();
+        let devices = config.devices();
+        buffer.expect(devices.clone());
+        metrics.answers.expect(&devices);
+        tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
+        let publisher = Publisher {
+            agent: config.agent.to_string(),
+            session: Session::new(config.site, config.agent, stream, &devices),
+            renewal: Renewal::of(&config.gateway.identity),
+            gateway: config.gateway,
+            fence: Fence::new(buffer.fence()),
+            buffer: buffer.clone(),
+            metrics: metrics.clone(),
+        };
         let mut running = Running {
             inputs: JoinSet::new(),
             publisher: JoinSet::new(),
@@ -59,12 +67,12 @@ impl Running {
             publisher.run(stop).await;
             "publisher".to_owned()
         });
-        for device in config.devices {
-            let name = format!("poll of {}", device.id);
-            let (buffer, metrics) = (running.buffer.clone(), running.metrics.clone());
+        for source in config.sources {
+            let name = source.name();
+            let sink = Sink::new(running.buffer.clone(), running.metrics.clone());
             let stop = Stop::of(&running.stop_inputs);
             running.inputs.spawn(async move {
-                poll::run(device, buffer, metrics, stop).await;
+                source.run(sink, stop).await;
                 name
             });
         }
@@ -80,6 +88,7 @@ impl Running {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 _ = ticks.tick() => self.metrics.log(),
+                () = self.buffer.damaged() => bail!("the buffer file is damaged; the next start sets it aside and goes on"),
                 Some(ended) = self.inputs.join_next() => bail!("a task ended unasked: {ended:?}"),
                 Some(ended) = self.publisher.join_next() => bail!("a task ended unasked: {ended:?}"),
             }

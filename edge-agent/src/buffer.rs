@@ -4,44 +4,87 @@
 //! is given the gateway's receipt for it. Its number in the stream is its block number in the journal. The
 //! stream is named when the buffer file is made; a new file is a new stream.
 //!
-//! When full (or when the disk refuses): the newest records are refused, the state is logged as an error and
-//! counted, and when there is room again each device gets one record of absences at the time of its first lost
-//! poll, so that the gap can be seen. Not promised: that record after a crash while full.
+//! When full it lets go of its oldest records, and when the disk refuses, of the new one. Either way what is missing is
+//! gathered for each device ([`Missing`]) in notes that are written in the transaction in which the records go, and becomes
+//! gap records ([`Buffer::say_missing`]) when the gateway listens: a crash neither loses nor doubles a gap. What the disk
+//! refuses is only in RAM until it stores again; after a crash the time is said to be one in which the agent was off.
 
-use crate::{config::BufferConfig, metrics::Metrics, record::Record};
-use contract::{Absence, DeviceId, Quality, Reading, Timestamp};
-use journal::{AppendError, Follower, Journal, OpenError, Options, ReadError, Seq, Staged};
+mod full; // room for new records, and what is missing then
+
+use crate::{
+    clock::Timekeeper,
+    config::BufferConfig,
+    giving_up::{self, GivenUp, Otherwise},
+    metrics::Metrics,
+    missing::Missing,
+    publish::task::WINDOW,
+    record::Record,
+    salvage::{self, SalvageError},
+    source::{Described, PointInfo},
+};
+use contract::{DeviceId, Gap, GapReason, PointName, Timestamp, status::BufferStatus};
+use journal::{AppendError, Follower, Journal, Options, ReadError, Seq, Staged};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::{self, Notify};
 
 const STREAM: &str = "stream";
 const BDSEQ: &str = "bdseq";
+/// Cursor: one more than the last record that may have been sent, from an opening until the gateway was heard.
+const FENCE: &str = "fence";
 /// Begins the note with the last time that a device with a clock of its own has shown.
 const SHOWN: &str = "shown/";
+/// Begins the note with what is known of a point that a device itself brought up.
+const POINT: &str = "point/";
+/// Begins the note with the time of a device's newest record, unless the clock was not trusted.
+const LAST: &str = "last/";
+/// Begins the note with what is missing of a device and not yet said.
+const MISSING: &str = "missing/";
+/// Part of its bytes by which it may be too full while its oldest records are under way: their receipts make room.
+const SLACK: u64 = 16;
 
 /// The buffer. Clones share it.
 #[derive(Clone)]
 pub struct Buffer {
     journal: Journal,
-    stream: Arc<str>,
+    stream: Arc<Mutex<String>>,
+    fence: u64,
     metrics: Arc<Metrics>,
-    lost: Arc<Mutex<HashMap<DeviceId, Lost>>>,
+    /// The clocks.
+    pub time: Arc<Timekeeper>,
+    bytes_max: u64,
+    /// What is missing, as the notes say it.
+    kept: Arc<sync::Mutex<HashMap<DeviceId, Missing>>>,
+    shared: Arc<Mutex<Shared>>,
+    damage: Arc<Notify>,
+    described: Arc<Mutex<HashMap<(DeviceId, PointName), PointInfo>>>,
 }
 
-struct Lost {
-    since: Timestamp,
-    polls: u64,
+#[derive(Default)]
+struct Shared {
+    /// What is missing and not in a note yet.
+    loose: HashMap<DeviceId, Missing>,
+    /// Devices that may have been due while the agent was off, until the clock is trusted.
+    off: Vec<Described>,
+    /// Times of their newest records when the buffer was opened.
+    last: HashMap<DeviceId, Timestamp>,
+    /// Numbers that were sent before and that the gateway has not spoken of since.
+    doubtful: Vec<(u64, u64)>,
+    /// Numbers that were sent on this connection and have no receipt yet.
+    under_way: [(u64, u64); 2],
+    is_full: bool,
+    is_refused: bool,
 }
 
 /// Why the buffer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BufferError {
     /// The file.
-    #[error("cannot open the buffer")]
-    Open(#[from] OpenError),
+    #[error(transparent)]
+    Open(#[from] SalvageError),
     /// Its stream name could not be read.
     #[error("cannot read the buffer's stream")]
     Read(#[from] ReadError),
@@ -57,10 +100,15 @@ impl Buffer {
     /// Opens the buffer, or makes it.
     pub async fn open(config: &BufferConfig, metrics: Arc<Metrics>) -> Result<Buffer, BufferError> {
         let options = Options {
-            bytes_max: Some(config.bytes_max),
+            bytes_max: Some(config.bytes_max + config.bytes_max / SLACK),
+            is_checked: true,
             ..Options::small()
         };
-        let journal = Journal::open(&config.path, options)?;
+        let opened = salvage::open(&config.path, options)?;
+        metrics
+            .buffers_damaged
+            .add(u64::from(opened.salvaged.is_some()));
+        let journal = opened.journal;
         let found = journal
             .notes(STREAM)?
             .into_iter()
@@ -74,17 +122,66 @@ impl Buffer {
             }
         };
         metrics.records_waiting.set(waiting(&journal));
+        let fence = fence(&journal).await?;
+        let described = journal
+            .notes(POINT)?
+            .into_iter()
+            .filter_map(|(key, value)| {
+                let (device, _) = key.strip_prefix(POINT)?.split_once('/')?;
+                let info: PointInfo = serde_json::from_slice(&value).ok()?;
+                Some(((DeviceId::new(device).ok()?, info.name.clone()), info))
+            })
+            .collect();
+        let last = last(&journal)?;
+        let first = journal.first().0;
+        let shared = Shared {
+            doubtful: vec![
+                (first, fence.min(first + WINDOW)),
+                (fence.saturating_sub(WINDOW), fence),
+            ],
+            ..Shared::default()
+        };
         Ok(Buffer {
+            time: Arc::new(Timekeeper::new(last.values().max().copied())),
+            bytes_max: config.bytes_max,
+            kept: Arc::new(sync::Mutex::new(kept(&journal)?)),
+            shared: Arc::new(Mutex::new(Shared { last, ..shared })),
             journal,
-            stream: stream.into(),
+            stream: Arc::new(Mutex::new(stream)),
+            fence,
             metrics,
-            lost: Arc::default(),
+            damage: Arc::default(),
+            described: Arc::new(Mutex::new(described)),
         })
     }
 
     /// The name of the stream.
-    pub fn stream(&self) -> &str {
-        &self.stream
+    pub fn stream(&self) -> String {
+        self.stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Gives the stream a new name, in one step on disk: whatever still waits, and all that comes, is numbered in it.
+    pub async fn begin_stream(&self) -> Result<String, BufferError> {
+        let name = random_name()?;
+        self.journal
+            .set_note(STREAM, name.clone().into_bytes())
+            .await?;
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
+        Ok(name)
+    }
+
+    /// The last record that may have been sent before this file was opened (see `publish::fence`).
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Keeps the fence over a restart; `None` once the gateway has said that the next numbers are ours.
+    pub async fn keep_fence(&self, at: Option<u64>) -> Result<(), AppendError> {
+        let at = at.map_or(0, |at| at + 1);
+        self.journal.set_cursor(FENCE, Seq(at)).await
     }
 
     /// The number of the newest record, 0 if there never was one.
@@ -110,67 +207,160 @@ impl Buffer {
         )))
     }
 
-    /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
-    /// device's own.
-    pub async fn append(&self, record: &Record, is_own: bool) {
-        let lost = self.lost().remove(&record.device);
-        let result = match &lost {
-            Some(lost) => match self.store(&gap(record, lost), false).await {
-                Ok(()) => {
-                    let polls = lost.polls;
-                    tracing::warn!(device = %record.device, polls, since = %lost.since, "buffer stores again; these polls are lost");
-                    self.store(record, is_own).await
-                }
-                Err(error) => return self.lose(record, Some(lost), &error),
-            },
-            None => self.store(record, is_own).await,
-        };
-        if let Err(error) = result {
-            self.lose(record, None, &error);
+    /// Keeps what is known of points that a device itself brings up, so that their unit is known when their records
+    /// are sent, also after a restart. What is known already costs nothing.
+    pub async fn describe(
+        &self,
+        device: &DeviceId,
+        points: &[PointInfo],
+    ) -> Result<(), AppendError> {
+        for info in points {
+            let key = (device.clone(), info.name.clone());
+            if self.points().get(&key) == Some(info) {
+                continue;
+            }
+            let json = serde_json::to_vec(info).expect("a point is always JSON");
+            let note = format!("{POINT}{device}/{}", info.name);
+            self.journal.set_note(&note, json).await?;
+            self.points().insert(key, info.clone());
         }
-    }
-
-    async fn store(&self, record: &Record, is_own: bool) -> Result<(), AppendError> {
-        let count = record.readings.len() as u64;
-        let at_ms = record.at.as_millis();
-        let note = || {
-            let key = format!("{SHOWN}{}", record.device);
-            (key, at_ms.to_le_bytes().to_vec())
-        };
-        let staged = Staged {
-            at_ms,
-            count,
-            body: record.encode(),
-            notes: is_own.then(note).into_iter().collect(),
-        };
-        self.journal.append(staged).await?;
-        self.metrics.readings_stored.add(count);
-        self.metrics.records_waiting.set(waiting(&self.journal));
         Ok(())
     }
 
-    fn lose(&self, record: &Record, before: Option<&Lost>, error: &AppendError) {
-        let counter = match error {
-            AppendError::Full { .. } => &self.metrics.records_lost_full,
-            AppendError::Store(_) | AppendError::Closed => &self.metrics.records_lost_disk,
-        };
-        counter.add(1);
-        let mut lost = self.lost();
-        if lost.is_empty() && before.is_none() {
-            tracing::error!(%error, "the buffer does not store: readings are lost from now on");
-        }
-        let (since, polls) = before.map_or((record.at, 0), |before| (before.since, before.polls));
-        lost.insert(
-            record.device.clone(),
-            Lost {
-                since,
-                polls: polls + 1,
-            },
-        );
+    /// What is known of a point; only its name if nothing is.
+    pub fn described(&self, device: &DeviceId, point: &PointName) -> PointInfo {
+        let key = (device.clone(), point.clone());
+        let found = self.points().get(&key).cloned();
+        found.unwrap_or_else(|| PointInfo::unknown(point.clone()))
     }
 
-    fn lost(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Lost>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    fn points(&self) -> std::sync::MutexGuard<'_, HashMap<(DeviceId, PointName), PointInfo>> {
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The devices of the configuration: what was due of them while the agent was off is missing, as soon as the clock can
+    /// be trusted.
+    pub fn expect(&self, devices: Vec<Described>) {
+        self.shared().off = devices;
+    }
+
+    /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
+    /// device's own. A record that is nothing but a gap grows into what is missing of its device.
+    pub async fn append(&self, record: &Record, is_own: bool) {
+        if let (Some(gap), true) = (&record.gap, record.readings.is_empty()) {
+            return self.miss(&record.device, gap.clone());
+        }
+        let is_trusted = self.time.is_trusted();
+        if is_trusted {
+            self.was_off();
+        }
+        let staged = self.staged(record, is_own, is_trusted);
+        let is_loose = self.shared().loose.contains_key(&record.device);
+        let stored = match is_loose || !self.has_room(staged.body.len()) {
+            true => self.append_with_missing(record, staged).await,
+            false => match self.write(Seq(0), staged.clone()).await {
+                Err(AppendError::Full { .. }) => self.append_with_missing(record, staged).await,
+                stored => stored,
+            },
+        };
+        match stored {
+            Ok(()) => self
+                .metrics
+                .readings_stored
+                .add(record.readings.len() as u64),
+            Err(error) => self.refuse(record, &error),
+        }
+    }
+
+    fn staged(&self, record: &Record, is_own: bool, is_trusted: bool) -> Staged {
+        let note = |begin: &str, at: Timestamp| {
+            let key = format!("{begin}{}", record.device);
+            (key, at.as_millis().to_le_bytes().to_vec())
+        };
+        let asked_at = if is_own { Timestamp::now() } else { record.at };
+        let last = is_trusted.then(|| note(LAST, asked_at));
+        let shown = is_own.then(|| note(SHOWN, record.at));
+        Staged {
+            at_ms: record.at.as_millis(),
+            count: record.readings.len() as u64,
+            body: record.encode(),
+            notes: shown.into_iter().chain(last).collect(),
+        }
+    }
+
+    async fn write(&self, through: Seq, staged: Staged) -> Result<(), AppendError> {
+        self.journal.append_over(through, staged).await?;
+        self.metrics.records_waiting.set(waiting(&self.journal));
+        self.shared().is_refused = false;
+        Ok(())
+    }
+
+    fn refuse(&self, record: &Record, error: &AppendError) {
+        self.metrics.records_lost_disk.add(1);
+        self.metrics
+            .readings_lost_disk
+            .add(record.readings.len() as u64);
+        self.look(error);
+        if !std::mem::replace(&mut self.shared().is_refused, true) {
+            tracing::error!(%error, "the buffer does not store: readings are lost from now on, and said as gaps when it does");
+        }
+        let gap = Gap {
+            from: record.at,
+            to: record.at,
+            readings: record.readings.len() as u64,
+            reason: GapReason::DiskRefused,
+            records: None,
+        };
+        self.miss(&record.device, gap);
+    }
+
+    /// The connection broke: what was under way may have arrived.
+    pub fn lose_sight(&self) {
+        let mut shared = self.shared();
+        let under_way = std::mem::take(&mut shared.under_way);
+        let ranges = under_way.into_iter().filter(|(from, to)| from <= to);
+        shared.doubtful.extend(ranges.filter(|(from, _)| *from > 0));
+    }
+
+    /// The gateway has said what it has.
+    pub fn see_clearly(&self) {
+        self.shared().doubtful.clear();
+    }
+
+    /// Records of these numbers, first and last, were sent and wait for their receipt.
+    pub fn under_way(&self, ranges: [(u64, u64); 2]) {
+        self.shared().under_way = ranges;
+    }
+
+    /// The oldest number that waits, or that was given up without a word to the gateway.
+    pub async fn first_unsaid(&self) -> u64 {
+        let kept = self.kept.lock().await;
+        let unsaid = kept.values().filter_map(Missing::first_number).min();
+        unsaid.unwrap_or(u64::MAX).min(self.first())
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is missing without a record that cannot be read back.
+    pub fn damaged_record(&self, number: u64, otherwise: &Otherwise) -> Record {
+        let GivenUp { device, gap, .. } = giving_up::damaged(&self.journal, Seq(number), otherwise);
+        Record::gap(device, gap.from, gap)
+    }
+
+    /// How full it is.
+    pub fn status(&self) -> BufferStatus {
+        let oldest = self.journal.read(self.journal.first(), 1).ok();
+        let oldest = oldest.and_then(|blocks| blocks.first().map(|block| block.at_ms));
+        BufferStatus {
+            waiting: waiting(&self.journal),
+            bytes: self.journal.bytes_used(),
+            bytes_max: self.bytes_max,
+            oldest: oldest.map(Timestamp::from_millis),
+        }
     }
 
     /// Every record from a number on, in order.
@@ -180,9 +370,23 @@ impl Buffer {
 
     /// Lets go of every record up to `through`: the gateway has them.
     pub async fn release(&self, through: u64) -> Result<(), AppendError> {
-        self.journal.trim(Seq(through)).await?;
+        let trimmed = self.journal.trim(Seq(through)).await;
+        trimmed.inspect_err(|error| self.look(error))?;
+        self.shared().is_full = false;
         self.metrics.records_waiting.set(waiting(&self.journal));
         Ok(())
+    }
+
+    fn look(&self, error: &AppendError) {
+        if error.is_damage() {
+            self.damage.notify_one();
+        }
+    }
+
+    /// Returns once a page of the file turned out to be damaged: nothing is stored any more, or nothing let go of. The next
+    /// opening makes a new file of what can be read.
+    pub async fn damaged(&self) {
+        self.damage.notified().await;
     }
 
     /// The number that ties this connection's death to its birth, 0 to 255, another one each time.
@@ -198,16 +402,56 @@ impl Buffer {
     }
 }
 
-fn gap(record: &Record, lost: &Lost) -> Record {
-    let absent = |reading: &Reading| {
-        let quality = Quality::Missing(Absence::Unspecified);
-        Reading::new(reading.point.clone(), lost.since, None, quality)
-    };
-    Record {
-        device: record.device.clone(),
-        at: lost.since,
-        readings: record.readings.iter().map(absent).collect(),
+/// Records that were stored after an earlier opening and before the gateway was heard were never sent: then the fence
+/// of that opening stands.
+async fn fence(journal: &Journal) -> Result<u64, BufferError> {
+    let kept = journal.cursor(FENCE)?.0;
+    if kept > 0 {
+        return Ok(kept - 1);
     }
+    let head = journal.head().0;
+    if let Err(error) = journal.set_cursor(FENCE, head.next()).await {
+        tracing::error!(%error, "the fence of the stream cannot be kept; a restart before the gateway is heard may pass it");
+    }
+    Ok(head.0)
+}
+
+impl Shared {
+    fn may_be_there(&self, number: u64) -> bool {
+        let mut all = self.under_way.iter().chain(&self.doubtful);
+        all.any(|range| is_in(range, number))
+    }
+}
+
+fn is_in((from, to): &(u64, u64), number: u64) -> bool {
+    (*from..=*to).contains(&number)
+}
+
+fn note((device, missing): (&DeviceId, &Missing)) -> (String, Vec<u8>) {
+    let json = match missing.is_empty() {
+        true => Vec::new(),
+        false => serde_json::to_vec(missing).expect("what is missing is always JSON"),
+    };
+    (format!("{MISSING}{device}"), json)
+}
+
+fn kept(journal: &Journal) -> Result<HashMap<DeviceId, Missing>, ReadError> {
+    let notes = journal.notes(MISSING)?.into_iter();
+    let read = |(key, json): (String, Vec<u8>)| {
+        let device = DeviceId::new(key.strip_prefix(MISSING)?).ok()?;
+        Some((device, serde_json::from_slice(&json).ok()?))
+    };
+    Ok(notes.filter_map(read).collect())
+}
+
+fn last(journal: &Journal) -> Result<HashMap<DeviceId, Timestamp>, ReadError> {
+    let notes = journal.notes(LAST)?.into_iter();
+    let read = |(key, value): (String, Vec<u8>)| {
+        let device = DeviceId::new(key.strip_prefix(LAST)?).ok()?;
+        let at = i64::from_le_bytes(value.try_into().ok()?);
+        Some((device, Timestamp::from_millis(at)))
+    };
+    Ok(notes.filter_map(read).collect())
 }
 
 fn waiting(journal: &Journal) -> u64 {

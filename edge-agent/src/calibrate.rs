@@ -1,6 +1,6 @@
 //! A raw number becomes a reading: scaled, in its unit, doubted outside the measuring range. Pure.
 
-use crate::{profile::Point, source::modbus::bus::Answer};
+use crate::{profile::Point, source::modbus::poll::Answer};
 use contract::{Absence, Doubt, Quality, Reading, Timestamp};
 
 /// The reading of a point from what the instrument said.

@@ -2,22 +2,19 @@
 
 use crate::{
     identity::{Files, Pair},
-    profile::{self, Point},
+    record::Record,
     section::Section,
+    source::{Described, Source, modbus},
     tls,
 };
-use contract::{AgentId, DeviceId, SiteId, problems::Problems};
+use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use rustls::pki_types::ServerName;
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// A device that is asked more often than this may take longer to answer than it has until its next poll; polls
-/// that come meanwhile are skipped and counted.
-const TIMEOUT_OF_FAST_POLLS: Duration = Duration::from_secs(1);
 
 /// What the agent was told to do.
 #[derive(Debug)]
@@ -30,8 +27,52 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// Where readings go.
     pub gateway: GatewayConfig,
-    /// Whom it asks.
-    pub devices: Vec<Device>,
+    /// Where readings come from.
+    pub sources: Vec<Source>,
+}
+
+impl Config {
+    /// The devices of all sources, in the order of the file.
+    pub fn devices(&self) -> Vec<Described> {
+        self.sources.iter().flat_map(Source::devices).collect()
+    }
+
+    /// How long the line may be away; nothing if no device promises an interval.
+    pub fn holds(&self) -> Option<Holds> {
+        let (mut readings_per_s, mut bytes_per_s) = (0.0, 0.0);
+        for device in self.devices() {
+            let mut records: BTreeMap<Duration, Vec<Reading>> = BTreeMap::new();
+            for point in device.points {
+                let Some(every) = point.every else { continue };
+                let at = Timestamp::default();
+                let reading = Reading::new(point.name, at, Some(0.0), Quality::Good);
+                records.entry(every).or_default().push(reading);
+            }
+            for (every, readings) in records {
+                let per_s = 1.0 / every.as_secs_f64();
+                readings_per_s += readings.len() as f64 * per_s;
+                let record = Record::of(device.id.clone(), Timestamp::default(), readings);
+                bytes_per_s += record.encode().len() as f64 * per_s;
+            }
+        }
+        let hours = self.buffer.bytes_max as f64 / bytes_per_s / 3600.0;
+        (bytes_per_s > 0.0).then_some(Holds {
+            readings_per_s,
+            hours,
+        })
+    }
+}
+
+/// 72 hours at 100 readings a second, ten to a record with names of seven letters, are 640 MB.
+const BYTES_MAX: i64 = 768 << 20;
+
+/// How much a full buffer holds of what is polled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Holds {
+    /// Readings a second of all points with a promised interval.
+    pub readings_per_s: f64,
+    /// Hours of them.
+    pub hours: f64,
 }
 
 /// The buffer's file and bound.
@@ -39,7 +80,7 @@ pub struct Config {
 pub struct BufferConfig {
     /// The SQLite file. Its folder must exist.
     pub path: PathBuf,
-    /// Bytes of records; the file is about twice that with small records.
+    /// Bytes of records at which the oldest are let go of.
     pub bytes_max: u64,
 }
 
@@ -54,6 +95,8 @@ pub struct GatewayConfig {
     pub identity: Identity,
     /// Without progress of the receipt for this long, everything after it is sent again.
     pub receipt_timeout: Duration,
+    /// Readings a second that are sent from the buffer after an interruption, beside new ones.
+    pub backfill_per_s: u32,
 }
 
 /// How the agent says who it is.
@@ -82,25 +125,6 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// One instrument.
-#[derive(Debug, Clone)]
-pub struct Device {
-    /// Its name.
-    pub id: DeviceId,
-    /// `host:port`.
-    pub address: String,
-    /// Modbus unit id.
-    pub unit_id: u8,
-    /// Time between polls.
-    pub every: Duration,
-    /// How long it may take to answer.
-    pub timeout: Duration,
-    /// What to ask for.
-    pub points: Vec<Point>,
-    /// Where the instrument keeps its own time, if it does.
-    pub clock: Option<Point>,
-}
-
 /// Reads the file and the profiles beside it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let mut problems = Problems::new();
@@ -122,21 +146,8 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let buffer = top
         .section("buffer", problems)
         .and_then(|part| buffer(part, folder, problems));
-    let mut devices = Vec::new();
-    let mut ids = HashSet::new();
-    for part in top.sections("device", problems) {
-        let place = part.place("id");
-        if let Some(device) = device(part, folder, problems) {
-            if !ids.insert(device.id.clone()) {
-                problems.add(
-                    place,
-                    format!("device {} is there twice", device.id),
-                    "give each device its own id",
-                );
-            }
-            devices.push(device);
-        }
-    }
+    let buses = modbus::config::read(&mut top, folder, problems);
+    let sources = buses.into_iter().map(Source::Modbus).collect();
     top.finish(problems);
     let (site, agent, gateway) = who?;
     Some(Config {
@@ -144,7 +155,7 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
         agent,
         buffer: buffer?,
         gateway,
-        devices,
+        sources,
     })
 }
 
@@ -170,7 +181,7 @@ fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {
     let path: Option<PathBuf> = part.parsed("path", "\"buffer.db\"", problems);
-    let bytes_max = part.integer_or("bytes_max", 256 << 20, 1 << 16, 1 << 40, problems);
+    let bytes_max = part.integer_or("bytes_max", BYTES_MAX, 1 << 16, 1 << 40, problems);
     let place = part.place("path");
     part.finish(problems);
     let path = folder.join(path?);
@@ -202,6 +213,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         limits,
         problems,
     );
+    let backfill_per_s = part.integer_or("backfill_per_s", 5_000, 10, 1_000_000, problems);
     let password = part
         .text_if_there("password_file", problems)
         .and_then(|name| {
@@ -249,6 +261,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         port,
         identity: identity?,
         receipt_timeout: receipt_timeout?,
+        backfill_per_s: u32::try_from(backfill_per_s).ok()?,
     })
 }
 
@@ -279,63 +292,8 @@ fn certificate_of(
     }
 }
 
-fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Device> {
-    let id = part.parsed("id", "\"cold-room\"", problems);
-    let profile: Option<PathBuf> =
-        part.parsed("profile", "\"devices/cold-room-logger.toml\"", problems);
-    let address: Option<String> = part.parsed("address", "\"192.168.1.20:502\"", problems);
-    if let Some(address) = &address
-        && !is_address(address)
-    {
-        let fix = "write host:port, for example \"192.168.1.20:502\"";
-        problems.add(
-            part.place("address"),
-            format!("{address:?} is not an address"),
-            fix,
-        );
-    }
-    let unit_id = part.integer_or("unit_id", 1, 0, 255, problems);
-    let limits = (Duration::from_millis(2), Duration::from_secs(86_400));
-    let every = part.duration("every", None, limits, problems);
-    let timeout = part.duration("timeout", Some(Duration::from_secs(1)), limits, problems);
-    if let (Some(every), Some(timeout)) = (every, timeout)
-        && timeout >= every
-        && timeout > TIMEOUT_OF_FAST_POLLS
-    {
-        let what = format!(
-            "{timeout:?} is not shorter than every = {every:?}, nor within {TIMEOUT_OF_FAST_POLLS:?}"
-        );
-        problems.add(
-            part.place("timeout"),
-            what,
-            "a silent device must be noticed before its next poll: shorten it",
-        );
-    }
-    part.finish(problems);
-    let profile = folder.join(profile?);
-    let fix = "name a file of config/devices, relative to this file";
-    let text = read_text(&profile, fix, problems)?;
-    let profile::Profile { points, clock } =
-        profile::read(&profile.display().to_string(), &text, problems);
-    let unit_id = u8::try_from(unit_id).ok()?;
-    Some(Device {
-        id: id?,
-        address: address?,
-        unit_id,
-        every: every?,
-        timeout: timeout?,
-        points,
-        clock,
-    })
-}
-
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
-}
-
-fn read_text(path: &Path, fix: &str, problems: &mut Problems) -> Option<String> {
+/// The text of a file that the configuration names.
+pub(crate) fn read_text(path: &Path, fix: &str, problems: &mut Problems) -> Option<String> {
     std::fs::read_to_string(path)
         .map_err(|error| problems.add(path.display(), format!("it cannot be read ({error})"), fix))
         .ok()

@@ -2,16 +2,22 @@
 //! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`; `enrol` comes before all of
 //! it on a new box, `identity` and `tls` say who it is.
 
+pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
+pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
 pub mod enrol; // a one-time code becomes an identity
+pub mod giving_up; // what a block was that is let go of
 pub mod identity; // key and certificate on disk, and their successors
 pub mod metrics; // every counter, declared in one place
+pub mod missing; // readings that will never come, until they are said
+pub mod probe; // what a bus answers, for whoever sets the agent up
 pub mod profile; // what a kind of instrument has in its registers
 pub mod publish; // to the gateway, until its receipt
 pub mod record; // one poll of one device, as bytes
+pub mod salvage; // a damaged buffer file is set aside, its readable part goes on
 pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
 pub mod stop; // the stop token of a task

@@ -1,10 +1,14 @@
-//! `edge-agent enroll …`, `edge-agent run --config FILE` and `edge-agent check-config --config FILE`.
+//! `edge-agent enroll`, `run`, `check-config`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use contract::enrol::Code;
+use contract::{Timestamp, enrol::Code};
 use edge_agent::enrol::Enrolment;
-use std::{io::IsTerminal, path::PathBuf};
+use edge_agent::source::hj212::{report::Reporter, sm4::Key};
+use std::{
+    io::{IsTerminal, Read, Write},
+    path::PathBuf,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -42,19 +46,62 @@ enum Command {
         #[arg(long)]
         again: bool,
     },
+    /// Asks a bus what is on it; for setting up. Never writes to an instrument.
+    #[command(subcommand)]
+    Probe(Probe),
     /// Reports every problem of the configuration, or prints what it means.
     CheckConfig {
         /// The configuration file.
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
     },
+    /// Reads what a device says on standard input and prints it as JSON lines.
+    Decode {
+        /// The protocol.
+        #[command(subcommand)]
+        protocol: Protocol,
+    },
+}
+
+#[derive(Subcommand)]
+enum Protocol {
+    /// HJ 212 of 2005, 2017 and 2025: one line a frame, broken piece or run of garbage. Exit code 0 if the input was
+    /// read to its end, whatever was in it; 1 if it was not; 2 for wrong arguments.
+    Hj212 {
+        /// The SM4 key of encrypted data areas: 32 hexadecimal digits or 16 characters.
+        #[arg(long, env = "ONEDOOR_HJ212_KEY", hide_env_values = true)]
+        key: Option<Key>,
+        /// When the frames were received (RFC 3339): clocks of senders are compared with it.
+        #[arg(long)]
+        received_at: Option<Timestamp>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Probe {
+    /// Modbus units and registers that answer, what they may mean, and which profiles fit.
+    Modbus(edge_agent::probe::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::CheckConfig { config } => {
-            println!("{:#?}", load(&config));
+            let config = load(&config);
+            println!("{config:#?}");
+            if let Some(holds) = config.holds() {
+                println!(
+                    "The buffer holds {:.0} hours of {:.1} readings a second, before it lets go of the oldest.",
+                    holds.hours, holds.readings_per_s
+                );
+            }
             Ok(())
+        }
+        Command::Probe(Probe::Modbus(arguments)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start the runtime")?;
+            runtime.block_on(edge_agent::probe::run(&arguments))
         }
         Command::Run { config } => run(load(&config)),
         Command::Enroll {
@@ -68,6 +115,9 @@ fn main() -> anyhow::Result<()> {
             folder: dir,
             is_again: again,
         }),
+        Command::Decode {
+            protocol: Protocol::Hj212 { key, received_at },
+        } => decode(Reporter::new(key, received_at)),
     }
 }
 
@@ -83,6 +133,37 @@ fn enroll(enrolment: &Enrolment) -> anyhow::Result<()> {
     );
     println!("edge-agent run --config {}", config.display());
     Ok(())
+}
+
+fn decode(mut reporter: Reporter) -> anyhow::Result<()> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = input.read(&mut bytes).context("cannot read the input")?;
+        let mut lines = String::new();
+        let mut line = |text: String| {
+            lines.push_str(&text);
+            lines.push('\n');
+        };
+        let counts = match count {
+            0 => Some(reporter.finish(&mut line)),
+            _ => {
+                reporter.push(&bytes[..count], &mut line);
+                None
+            }
+        };
+        let written = output
+            .write_all(lines.as_bytes())
+            .and_then(|()| output.flush());
+        written.context("cannot write the lines")?;
+        if let Some(c) = counts {
+            eprintln!(
+                "{} frames read, {} refused, {} broken pieces, {} runs of garbage",
+                c.right, c.refused, c.broken, c.garbage
+            );
+            return Ok(());
+        }
+    }
 }
 
 fn load(path: &std::path::Path) -> edge_agent::config::Config {

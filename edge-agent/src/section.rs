@@ -46,6 +46,11 @@ impl Section {
         self.table.contains_key(key)
     }
 
+    /// The text at a key, if it is one. The key is not yet read by it.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.table.get(key)?.as_str().map(str::to_owned)
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.table.remove(key)
@@ -242,21 +247,35 @@ impl Section {
         }
     }
 
-    /// The `[[key]]` tables; there may be none.
+    /// The `[[key]]` tables, if there are any.
+    pub fn sections_if_there(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<Section> {
+        match self.has(key) {
+            true => self.sections(key, problems),
+            false => {
+                self.asked.push(key);
+                Vec::new()
+            }
+        }
+    }
+
+    /// At least one `[[key]]` table.
     pub fn sections(&mut self, key: &'static str, problems: &mut Problems) -> Vec<Section> {
         let tables: Option<Vec<Table>> = match self.take(key) {
-            None => Some(Vec::new()),
             Some(Value::Array(list)) => list.into_iter().map(|v| v.try_into().ok()).collect(),
-            Some(_) => None,
+            _ => None,
         };
-        let tables = tables.unwrap_or_else(|| {
+        let tables = tables.unwrap_or_default();
+        if tables.is_empty() {
             problems.add(
                 self.place(key),
-                "these are not tables",
-                format!("write [[{key}]] above the keys of each"),
+                "there is none",
+                format!("write at least one [[{key}]] table"),
             );
-            Vec::new()
-        });
+        }
         let numbered = tables.into_iter().zip(1..);
         numbered
             .map(|(table, n)| Section {
@@ -285,7 +304,8 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A duration such as `500ms`, `5s`, `1m` or `1h`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let millis = match unit.trim() {

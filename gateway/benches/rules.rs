@@ -72,6 +72,7 @@ fn one(
             name: PointName::new(name)?,
             unit: unit.to_owned(),
             factor: String::new(),
+            every_ms: None,
         };
         keys.push(dictionary.intern(point).0);
     }

@@ -74,6 +74,7 @@ fn point(n: usize) -> anyhow::Result<Point> {
         name: PointName::new("value")?,
         unit: String::new(),
         factor: String::new(),
+        every_ms: None,
     })
 }
 

@@ -81,7 +81,7 @@ impl Role {
             Act::ChangeRecord => ("变更信用记录", "changing the credit record"),
             Act::KeepAgents => {
                 return Text::new(
-                    "边缘代理的入网和吊销由管理员办理",
+                    "边缘代理的接入和吊销由管理员办理",
                     "enrolling and revoking agents is for an administrator; ask one",
                 );
             }

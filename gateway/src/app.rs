@@ -7,6 +7,7 @@ use crate::{
     api::{self, Api, Scoring},
     broker, case,
     config::Config,
+    coverage,
     credit::deliver,
     detect::{self, Signals},
     evidence::Vault,
@@ -59,6 +60,7 @@ pub struct Running {
     broker: broker::Running,
     external: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     series: series::Running,
+    coverage: coverage::Running,
     rules: detect::task::Running,
     model: Option<detect::onnx::Running>,
     stop: watch::Sender<bool>,
@@ -103,6 +105,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let fleet = Fleet::new(records.clone(), registry.clone(), &broker, config.fleet)
         .context("cannot read the agents")?;
     let events = broker.events().context("the broker's events are taken")?;
+    let keep = config.series.embedded.as_ref().and_then(|store| store.keep);
+    let coverage = coverage::start(&data.join("coverage.db"), &journal, &dictionary, keep)
+        .context("cannot start the coverage ledger")?;
     let series = series::start(config.series, &journal, &dictionary, &metrics)
         .context("cannot start the series")?;
 
@@ -140,7 +145,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("cannot start scoring")?;
     }
 
-    let mut followers = vec![rules.saved_handle()];
+    let mut followers = vec![rules.saved_handle(), coverage.saved_handle()];
     followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
@@ -153,6 +158,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         frequency: config.inspection,
         signals: signals.clone(),
         series: series.series.clone(),
+        coverage: coverage.coverage.clone(),
         ingest: ingest.clone(),
         vault,
         metrics,
@@ -231,6 +237,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         broker,
         external,
         series,
+        coverage,
         rules,
         model,
         stop,
@@ -252,6 +259,11 @@ impl Running {
         )
     }
 
+    /// The coverage ledger.
+    pub fn coverage(&self) -> &coverage::Coverage {
+        &self.coverage.coverage
+    }
+
     /// Agents whose birth came, and no death since.
     pub fn agents_online(&self) -> usize {
         let agents = self.ingest.agents().into_iter();
@@ -270,14 +282,15 @@ impl Running {
             within("external broker", task).await;
         }
         within("broker", self.broker.stop()).await;
-        let (rules, model) = (self.rules, self.model);
+        let (rules, model, coverage) = (self.rules, self.model, self.coverage);
         let followers = tokio::task::spawn_blocking(move || {
             rules.stop();
+            coverage.stop();
             if let Some(model) = model {
                 model.stop();
             }
         });
-        within("detection", followers).await;
+        within("detection and coverage", followers).await;
         within("series", self.series.stop()).await;
         self.stop.send_replace(true);
         for (name, task) in self.tasks {

@@ -11,7 +11,10 @@ use gateway::fleet::store::issued_by_command;
 use gateway::store::{Records, verify_history};
 use gateway::{account, app, ca::CaFolder, config, evidence};
 use journal::Journal;
-use std::path::{Path, PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 /// OneDoor's gateway.
 #[derive(Debug, Parser)]
@@ -102,6 +105,7 @@ fn main() -> anyhow::Result<()> {
             tracing_subscriber::EnvFilter::try_from_env("ONEDOOR_LOG")
                 .unwrap_or_else(|_| "info,rumqttd=warn".into()),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     rustls::crypto::ring::default_provider()

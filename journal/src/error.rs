@@ -49,6 +49,34 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// True if the file itself is damaged: trying again will not help, [`crate::salvage`] may.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, OpenError::Store { source, .. } if is_damage(source))
+    }
+}
+
+impl AppendError {
+    /// True if the file itself is damaged: trying again will not help.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, AppendError::Store(source) if is_damage(source))
+    }
+}
+
+/// A page that SQLite cannot read, or a value of the wrong shape.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::{Error as E, ErrorCode as C};
+    match error {
+        E::FromSqlConversionFailure(..)
+        | E::InvalidColumnType(..)
+        | E::IntegralValueOutOfRange(..) => true,
+        other => matches!(
+            other.sqlite_error_code(),
+            Some(C::DatabaseCorrupt | C::NotADatabase)
+        ),
+    }
+}
+
 /// Why something was not written. Nothing of it is on disk.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {

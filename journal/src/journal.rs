@@ -36,6 +36,9 @@ pub struct Options {
     pub group_bytes: usize,
     /// Size of the write-ahead log at which it is copied into the file.
     pub wal_bytes: usize,
+    /// Looks at every page when opening, and refuses a file with a damaged one ([`OpenError::is_damage`]). Takes as
+    /// long as reading the file.
+    pub is_checked: bool,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             queue_bytes: 64 << 20,
             group_bytes: 16 << 20,
             wal_bytes: 64 << 20,
+            is_checked: false,
         }
     }
 }
@@ -63,6 +67,7 @@ impl Options {
             queue_bytes: 1 << 20,
             group_bytes: 1 << 20,
             wal_bytes: 1 << 20,
+            is_checked: false,
         }
     }
 }
@@ -125,11 +130,22 @@ impl Journal {
     /// Writes a block; returns after fsync. Waits while the queue is full. If the future is dropped after it
     /// was queued, the block is written all the same.
     pub async fn append(&self, staged: Staged) -> Result<Committed, AppendError> {
+        self.append_over(Seq(0), staged).await
+    }
+
+    /// As [`Journal::append`], and the blocks up to and including `through` are deleted in the same transaction: both
+    /// happen or neither, whatever stops the process. Whether the block fits is judged without them.
+    pub async fn append_over(
+        &self,
+        through: Seq,
+        staged: Staged,
+    ) -> Result<Committed, AppendError> {
         let permits = kib(staged.body.len()).clamp(1, self.inner.room_total);
         let room = self.inner.room.clone().acquire_many_owned(permits).await;
         let _room = room.map_err(|_| AppendError::Closed)?;
         let (answer, answered) = oneshot::channel();
         self.send(Job::Append {
+            through,
             at_ms: staged.at_ms,
             count: staged.count,
             body: Bytes::from(staged.body),
@@ -154,6 +170,12 @@ impl Journal {
     /// checked against the chain.
     pub fn read(&self, from: Seq, max_bytes: usize) -> Result<Vec<Block>, ReadError> {
         self.inner.reader.read(from, max_bytes)
+    }
+
+    /// What is left of a block that [`Journal::read`] refuses: its bytes as they stand, unchecked, if there are any.
+    /// Never to be taken for what was appended.
+    pub fn remains(&self, seq: Seq) -> Option<Block> {
+        self.inner.reader.remains(seq)
     }
 
     /// The committed notes whose key begins with `prefix`, in order of the key.
@@ -274,7 +296,19 @@ fn kib(bytes: usize) -> u32 {
         .min(u32::MAX >> 3)
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// The lock of a journal. It is let go of by name: a child process that is just being started shares the file for a
+/// moment, and closing our end of it would not be enough.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of a journal could not be let go of; it ends with the process");
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let refuse = |source| OpenError::Lock {
@@ -288,7 +322,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .open(PathBuf::from(name))
         .map_err(refuse)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             path: path.to_owned(),
         }),

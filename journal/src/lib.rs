@@ -1,5 +1,5 @@
 //! A durable, ordered, hash-chained log with cursors, on one SQLite file. Read in this order:
-//! `block`, `journal`, `writer`, `store`, `tail`, `follow`.
+//! `block`, `journal`, `writer`, `store`, `tail`, `follow`, `salvage`.
 //!
 //! Promise: a block given to [`Journal::append`] survives a power cut once `append` returns; blocks are numbered
 //! from 1 without gaps; every [`Follower`] sees every block once, in order; a block that was altered or torn is
@@ -15,6 +15,7 @@ mod block; // what a block is, and how it is chained
 mod error;
 mod follow; // reading along: RAM first, disk when behind
 mod journal; // the public face
+mod salvage; // what can be read of a damaged file, copied into a new one
 mod store; // all SQL
 mod tail; // the newest blocks in RAM
 mod wait; // waiting without a runtime
@@ -24,4 +25,5 @@ pub use block::{Block, Committed, Seq, Staged};
 pub use error::{AppendError, OpenError, ReadError};
 pub use follow::Follower;
 pub use journal::{Journal, Options};
+pub use salvage::{Salvaged, salvage};
 pub use store::{Damage, VerifyReport};

@@ -3,6 +3,7 @@
 use crate::{
     Block, OpenError, Options, ReadError, Seq,
     block::{GENESIS, chain},
+    error::is_damage,
     tail::Progress,
 };
 use bytes::Bytes;
@@ -49,6 +50,9 @@ impl Store {
                 found,
             });
         }
+        if options.is_checked {
+            check(&connection).map_err(refuse)?;
+        }
         let progress = progress(&connection).map_err(refuse)?;
         Ok(Store {
             connection,
@@ -73,25 +77,18 @@ impl Store {
         })
     }
 
-    /// Deletes up to `through` (which exists) and anchors the chain at it, in one transaction.
+    /// As [`Write::trim`], in a transaction of its own.
     pub fn trim(&mut self, through: Seq) -> Result<(), rusqlite::Error> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let through_sql = to_sql(through);
-        transaction.execute(
-            "UPDATE anchor SET seq = ?1, hash = (SELECT hash FROM block WHERE seq = ?1)",
-            [through_sql],
-        )?;
-        let freed: i64 = transaction.query_row(
-            "SELECT coalesce(sum(length(body)), 0) FROM block WHERE seq <= ?1",
-            [through_sql],
-            |row| row.get(0),
-        )?;
-        transaction.execute("DELETE FROM block WHERE seq <= ?1", [through_sql])?;
-        transaction.commit()?;
-        self.progress.first = through.next();
-        self.progress.used = self.progress.used.saturating_sub(freed.unsigned_abs());
+        let mut write = self.begin()?;
+        write.trim(through)?;
+        write.commit()
+    }
+
+    /// The first block of an empty journal will be the one after `before`.
+    pub fn begin_at(&mut self, before: Seq) -> Result<(), rusqlite::Error> {
+        self.connection
+            .execute("UPDATE anchor SET seq = ?1", [to_sql(before)])?;
+        self.progress = progress(&self.connection)?;
         Ok(())
     }
 
@@ -125,10 +122,47 @@ pub(crate) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// `(used, limit)` if `more` bytes do not fit.
-    pub fn is_over(&self, more: usize) -> Option<(u64, u64)> {
-        let limit = self.bytes_max?;
-        (self.staged.used + more as u64 > limit).then_some((self.staged.used, limit))
+    /// `(used, limit)` if `more` bytes do not fit, even without the blocks up to `through`.
+    pub fn is_over_without(
+        &self,
+        through: Seq,
+        more: usize,
+    ) -> Result<Option<(u64, u64)>, rusqlite::Error> {
+        let Some(limit) = self.bytes_max else {
+            return Ok(None);
+        };
+        let used = self.staged.used.saturating_sub(self.bytes(through)?);
+        Ok((used + more as u64 > limit).then_some((used, limit)))
+    }
+
+    /// Body bytes of the blocks up to `through`.
+    fn bytes(&self, through: Seq) -> Result<u64, rusqlite::Error> {
+        if through < self.staged.first {
+            return Ok(0);
+        }
+        let bytes: i64 = self
+            .transaction
+            .prepare_cached("SELECT coalesce(sum(length(body)), 0) FROM block WHERE seq <= ?1")?
+            .query_row([to_sql(through)], |row| row.get(0))?;
+        Ok(bytes.unsigned_abs())
+    }
+
+    /// Deletes up to `through`, at most all there is, and anchors the chain at it.
+    pub fn trim(&mut self, through: Seq) -> Result<(), rusqlite::Error> {
+        let through = through.min(self.staged.head);
+        if through < self.staged.first {
+            return Ok(());
+        }
+        let freed = self.bytes(through)?;
+        self.transaction.execute(
+            "UPDATE anchor SET seq = ?1, hash = (SELECT hash FROM block WHERE seq = ?1)",
+            [to_sql(through)],
+        )?;
+        self.transaction
+            .execute("DELETE FROM block WHERE seq <= ?1", [to_sql(through)])?;
+        self.staged.first = through.next();
+        self.staged.used = self.staged.used.saturating_sub(freed);
+        Ok(())
     }
 
     pub fn block(&mut self, at_ms: i64, count: u64, body: Bytes) -> Result<Block, rusqlite::Error> {
@@ -234,7 +268,24 @@ fn progress(connection: &Connection) -> Result<Progress, rusqlite::Error> {
     })
 }
 
-fn anchor(connection: &Connection) -> Result<(Seq, [u8; 32]), rusqlite::Error> {
+/// Every page, and that the blocks begin behind the anchor.
+fn check(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let (anchor, _) = anchor(connection)?;
+    let first: Option<i64> =
+        connection.query_row("SELECT min(seq) FROM block", [], |row| row.get(0))?;
+    let what = match first.map(from_sql) {
+        _ if found != "ok" => found,
+        Some(first) if first != anchor.next() => {
+            format!("the first block is {first}, not {}", anchor.next())
+        }
+        _ => return Ok(()),
+    };
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(code, Some(what)))
+}
+
+pub(crate) fn anchor(connection: &Connection) -> Result<(Seq, [u8; 32]), rusqlite::Error> {
     connection.query_row("SELECT seq, hash FROM anchor", [], |row| {
         Ok((from_sql(row.get(0)?), row.get(1)?))
     })
@@ -320,9 +371,14 @@ impl Reader {
             }
             let mut previous = match from.0 - 1 {
                 before if before == anchor.0 => anchor_hash,
-                before => match hash_of(&snapshot, Seq(before))? {
-                    Some(hash) => hash,
-                    None => return nothing_or_hole(&snapshot, Seq(before)),
+                before => match hash_of(&snapshot, Seq(before)) {
+                    Ok(Some(hash)) => hash,
+                    Ok(None) => match last(&snapshot)? {
+                        Some(last) if last >= from => return Err(unchained(from)),
+                        _ => return Ok(Vec::new()),
+                    },
+                    Err(ReadError::Corrupt { .. }) => return Err(unchained(from)),
+                    Err(error) => return Err(error),
                 },
             };
             let mut blocks = Vec::new();
@@ -346,6 +402,11 @@ impl Reader {
             }
             Ok(blocks)
         })
+    }
+
+    pub fn remains(&self, seq: Seq) -> Option<Block> {
+        let row = self.with(|connection| row(connection, seq));
+        row.ok().flatten()
     }
 
     pub fn notes(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
@@ -412,13 +473,13 @@ impl Reader {
     }
 }
 
-fn fault(previous: &[u8; 32], block: &Block) -> Option<&'static str> {
+pub(crate) fn fault(previous: &[u8; 32], block: &Block) -> Option<&'static str> {
     let hash = chain(previous, block.seq, block.at_ms, block.count, &block.body);
     (hash != block.hash).then_some("its hash does not match its content and its predecessor")
 }
 
 /// Reads a block; a page that SQLite cannot read and a value of the wrong shape count as damage to it.
-fn row(connection: &Connection, seq: Seq) -> Result<Option<Block>, ReadError> {
+pub(crate) fn row(connection: &Connection, seq: Seq) -> Result<Option<Block>, ReadError> {
     let mut statement =
         connection.prepare_cached("SELECT at_ms, count, hash, body FROM block WHERE seq = ?")?;
     let read = statement.query_row([to_sql(seq)], |row| {
@@ -438,7 +499,7 @@ fn row(connection: &Connection, seq: Seq) -> Result<Option<Block>, ReadError> {
     }
 }
 
-fn hash_of(connection: &Connection, seq: Seq) -> Result<Option<[u8; 32]>, ReadError> {
+pub(crate) fn hash_of(connection: &Connection, seq: Seq) -> Result<Option<[u8; 32]>, ReadError> {
     connection
         .prepare_cached("SELECT hash FROM block WHERE seq = ?")?
         .query_row([to_sql(seq)], |row| row.get(0))
@@ -447,17 +508,7 @@ fn hash_of(connection: &Connection, seq: Seq) -> Result<Option<[u8; 32]>, ReadEr
 }
 
 fn damage_or_error(seq: Seq, error: rusqlite::Error) -> ReadError {
-    use rusqlite::{Error as E, ErrorCode as C};
-    let is_damage = match &error {
-        E::FromSqlConversionFailure(..)
-        | E::InvalidColumnType(..)
-        | E::IntegralValueOutOfRange(..) => true,
-        other => matches!(
-            other.sqlite_error_code(),
-            Some(C::DatabaseCorrupt | C::NotADatabase)
-        ),
-    };
-    if is_damage {
+    if is_damage(&error) {
         ReadError::Corrupt {
             seq,
             what: error.to_string(),
@@ -467,10 +518,18 @@ fn damage_or_error(seq: Seq, error: rusqlite::Error) -> ReadError {
     }
 }
 
-fn last(connection: &Connection) -> Result<Option<Seq>, ReadError> {
+pub(crate) fn last(connection: &Connection) -> Result<Option<Seq>, ReadError> {
     let last: Option<i64> =
         connection.query_row("SELECT max(seq) FROM block", [], |row| row.get(0))?;
     Ok(last.map(from_sql))
+}
+
+/// Whoever follows passes over the block that was asked for, so that is the one to name.
+fn unchained(seq: Seq) -> ReadError {
+    ReadError::Corrupt {
+        seq,
+        what: "the block before it, to which it is chained, is gone or unreadable".into(),
+    }
 }
 
 /// `seq` is not there: past the head that is nothing, before it a hole.

@@ -17,6 +17,8 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, AppendError>>;
 
 pub(crate) enum Job {
     Append {
+        /// Blocks up to this one are deleted with it.
+        through: Seq,
         at_ms: i64,
         count: u64,
         body: Bytes,
@@ -219,15 +221,17 @@ enum Applied {
 fn apply(write: &mut Write<'_>, job: &Job) -> Result<Applied, rusqlite::Error> {
     match job {
         Job::Append {
+            through,
             at_ms,
             count,
             body,
             notes,
             ..
         } => {
-            if let Some((used, limit)) = write.is_over(body.len()) {
+            if let Some((used, limit)) = write.is_over_without(*through, body.len())? {
                 return Ok(Applied::Refused(AppendError::Full { used, limit }));
             }
+            write.trim(*through)?;
             for (key, value) in notes {
                 write.note(key, value)?;
             }

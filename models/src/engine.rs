@@ -200,6 +200,9 @@ fn environment(runtime: &RuntimePath) -> Result<Environment, String> {
                 "the library {name} cannot be opened: {e}; run models/setup to fetch a good one"
             )
         })?
+        // The published library tells its maker about its use. The environment variable ORT_DISABLE_TELEMETRY also keeps
+        // what it does before it hears this; units and cargo set it.
+        .with_telemetry(false)
         .build()
         .map_err(|e| format!("ONNX Runtime in {name} cannot start: {e}"))?;
     Ok(opened.insert(environment).clone())

@@ -1,10 +1,12 @@
 //! Instruments, sites, faults with their truth, and a credit platform. Read in this order: `process`,
-//! `scenario`, `modbus`, `site`, `replay`, `credit_platform`, `load`.
+//! `scenario`, `modbus`, `hj212`, `site`, `replay`, `credit_platform`, `link`, `load`.
 //!
 //! Promise: what a simulator puts on the wire is encoded here and nowhere else. The product's own codecs are
 //! not used, since code shared by both ends hides mistakes that both ends make.
 
 pub mod credit_platform; // the system at the far end of the outbox
+pub mod hj212; // a data logger that speaks HJ 212
+pub mod link; // a bad line between two programs
 pub mod load; // as much as a gateway can take
 pub mod modbus; // an instrument that speaks Modbus TCP
 pub mod process; // what the instruments measure: three sites, honest and with faults

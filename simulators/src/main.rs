@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use simulators::link::{Fault, Link, Plan};
 use simulators::modbus::{Encoding, Registers, Server};
 use simulators::scenario::Scenario;
 use simulators::site::Sites;
@@ -73,8 +74,29 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// A bad line: passes TCP on, with faults. Prints what passed after every step.
+    Link {
+        /// Where it listens.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Where it passes everything on to.
+        #[arg(long)]
+        connect: SocketAddr,
+        /// What is wrong all the time: ok, cut, slow BYTES_PER_S, delay TIME, half-open [up|down], flip [up|down]
+        /// PER_BYTE, cuts PER_S.
+        #[arg(long, default_value = "ok", conflicts_with = "plan")]
+        fault: Fault,
+        /// What is wrong when, over and over: "10s ok, 5s cut, 20s half-open".
+        #[arg(long)]
+        plan: Option<Plan>,
+        /// Which random cuts and flips.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// As many readings as a gateway can take.
     Load(simulators::load::Args),
+    /// A data logger that speaks HJ 212 to a host, with faults and the truth of what it sent.
+    Hj212(simulators::hj212::Args),
     /// The credit platform.
     CreditPlatform {
         /// Where it listens.
@@ -189,7 +211,26 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 shown = show => shown,
             }
         }
+        Command::Link {
+            listen,
+            connect,
+            fault,
+            plan,
+            seed,
+        } => {
+            let link = Link::start(listen, connect, seed)
+                .with_context(|| format!("cannot listen on {listen}"))?;
+            announce(None, &link.address())?;
+            let plan = plan.unwrap_or(Plan(vec![(std::time::Duration::from_secs(60), fault)]));
+            for (time, fault) in plan.0.iter().cycle() {
+                link.set(*fault);
+                tokio::time::sleep(*time).await;
+                announce(None, &link.passed())?;
+            }
+            Ok(())
+        }
         Command::Load(args) => simulators::load::run(args).await,
+        Command::Hj212(args) => announce(None, &simulators::hj212::run(args).await?),
         Command::CreditPlatform {
             listen,
             keep,

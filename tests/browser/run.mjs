@@ -13,8 +13,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", reason: /[\u4e00-\u9fff]/ },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", reason: /^[ -~]+$/ },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", reason: /[\u4e00-\u9fff]/ },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;
 
@@ -76,6 +76,7 @@ async function overviewAndSite(page, lang, label) {
     check(`${label} site: no number without a unit`, values.every((v) => v === "—" || /^[-−\d.]+ \S/.test(v)), values.join());
     await visible(page, "[data-chart] canvas", `${label} site: curves are drawn`);
   }
+  await visible(page, "[data-coverage] [data-balances=true]", `${label} site: today's readings as a sum that comes out`);
   await screen(page, "site", lang, label);
   const url = page.url();
   await page.reload();
@@ -244,6 +245,23 @@ async function system(page, lang, label) {
   await screen(page, "system", lang, label);
 }
 
+async function fleet(page, lang, label) {
+  await open(page, "fleet");
+  await visible(page, `h1:has-text("${WORDS[lang].fleet}")`, `${label} fleet: title`);
+  if (!(await visible(page, "[data-fleet]", `${label} fleet: lists agents`))) return;
+  await screen(page, "fleet", lang, label);
+  const listed = await page.locator("[data-fleet]").evaluateAll((all) => all.map((a) => a.dataset.fleet));
+  await open(page, `fleet/${encodeURIComponent(listed[0])}`);
+  await visible(page, `h1:has-text("${listed[0]}")`, `${label} agent: the address names it`);
+  await visible(page, "[data-day], .nothing", `${label} agent: coverage by day, or words that there is none`);
+  const days = await page.locator("[data-day]").evaluateAll((all) => all.map((d) => [d.dataset.balances, ...[...d.querySelectorAll("td.num.right")].map((td) => Number(td.childNodes[1].textContent.replaceAll(",", "")))]));
+  check(`${label} agent: every day's sum comes out, as shown`, days.every(([said, expected, extra, ...came]) => said === "true" && expected + extra === came.reduce((a, b) => a + b, 0)), JSON.stringify(days[0]));
+  await visible(page, "[data-gap], .nothing", `${label} agent: gap records, or words that there are none`);
+  const lost = await page.locator("[data-gap]").allInnerTexts();
+  check(`${label} agent: a gap's reason is in the reader's language`, lost.every((text) => !/[a-z]+_[a-z]+/.test(text)), lost[0]);
+  await screen(page, "agent", lang, label);
+}
+
 async function walk(browser, lang, width) {
   const label = `${lang}-${width}`;
   const context = await browser.newContext({ viewport: { width, height: width < 600 ? 844 : 860 }, locale: lang === "zh" ? "zh-CN" : "en-GB" });
@@ -257,6 +275,7 @@ async function walk(browser, lang, width) {
     await overviewAndSite(page, lang, label);
     const sealed = await caseWalk(page, lang, label);
     await creditAndPlan(page, lang, label, sealed);
+    await fleet(page, lang, label);
     await system(page, lang, label);
   } catch (error) {
     check(`${label}: the walk ends`, false, String(error));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use gateway::ingest::dictionary::{Point, PointKey};
-use gateway::ingest::record::{Entry, entries};
+use gateway::ingest::record::{Entry, GapEntry, entries};
 use journal::{Journal, Options, Seq};
 use serde::Serialize;
 
@@ -93,11 +93,18 @@ pub fn count(path: &Path) -> anyhow::Result<Balance> {
         next = Seq(last.seq.0 + 1);
         for block in &blocks {
             for entry in entries(&block.body) {
-                let Entry::Data(head, samples) =
-                    entry.with_context(|| format!("block {}", block.seq.0))?
-                else {
-                    continue;
-                };
+                let (head, samples) =
+                    match entry.with_context(|| format!("block {}", block.seq.0))? {
+                        Entry::Data(head, samples) => (head, samples),
+                        Entry::Gap(gap) => {
+                            let own = numbers.entry(gap.agent.to_string()).or_default();
+                            for number in spoken_of(&gap) {
+                                *own.entry(number).or_default() += 1;
+                            }
+                            continue;
+                        }
+                        _ => continue,
+                    };
                 let mut agent = None;
                 for sample in samples {
                     agent =
@@ -121,6 +128,16 @@ pub fn count(path: &Path) -> anyhow::Result<Balance> {
     balance.add_points(&names, by_point);
     balance.add_agents(numbers);
     Ok(balance)
+}
+
+/// The number of a gap record, and those that it says were given up.
+fn spoken_of(gap: &GapEntry) -> impl Iterator<Item = u64> {
+    let own = gap.sequence;
+    let (from, to) = gap.gap.records.unwrap_or((own, own));
+    (from..=to)
+        .filter(move |number| *number != own)
+        .chain([own])
+        .filter(|number| *number > 0)
 }
 
 impl Balance {

@@ -152,6 +152,8 @@ pub fn gateway(
 pub enum Door {
     /// Its own listener, for anonymous clients on this machine.
     Listener(SocketAddr),
+    /// Its own listener with TLS and client certificates.
+    Tls(SocketAddr),
     /// A broker that is not ours.
     External(SocketAddr),
 }
@@ -160,7 +162,7 @@ impl Door {
     /// Where an agent connects.
     pub fn address(self) -> SocketAddr {
         match self {
-            Door::Listener(address) | Door::External(address) => address,
+            Door::Listener(address) | Door::Tls(address) | Door::External(address) => address,
         }
     }
 }
@@ -187,6 +189,7 @@ pub fn gateway_of_a_test(
             "[broker]\nlisten = {}\nallow_anonymous = true\n",
             quoted(address)
         ),
+        Door::Tls(address) => format!("[broker]\nlisten_tls = {}\n", quoted(address)),
         Door::External(address) => format!(
             "[ingest.external]\nhost = {}\nport = {}\nclient_id = \"onedoor-gateway\"\n",
             quoted(address.ip()),

@@ -280,30 +280,38 @@ fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec
 /// Certificate authority, agents' certificates and the reviewer's account, made once.
 fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Login> {
     let kept = plan.data.join("login.json");
-    let gateway = || gateway(binaries);
     if let Some(login) = read_json(&kept)? {
         return Ok(login);
     }
-    output(gateway().args(["ca", "init", "--config"]).arg(config))?;
+    make_authority(binaries, config)?;
     for (site, agent) in config_text::AGENTS {
         let out = plan.data.join("agents").join(site).join("identity");
         if out.join("ca.crt").exists() {
             continue;
         }
-        std::fs::create_dir_all(&out)
-            .with_context(|| format!("cannot create {}", out.display()))?;
-        output(
-            gateway()
-                .args(["ca", "issue", "--config"])
-                .arg(config)
-                .arg(agent)
-                .arg("--out")
-                .arg(out),
-        )?;
+        issue(binaries, config, agent, &out)?;
     }
     let login = add_user(binaries, config, "demo", "reviewer")?;
     write(&kept, &serde_json::to_string(&login)?)?;
     Ok(login)
+}
+
+/// Makes the gateway's certificate authority, as an administrator does.
+pub fn make_authority(binaries: &Binaries, config: &Path) -> anyhow::Result<()> {
+    let mut command = gateway(binaries);
+    output(command.args(["ca", "init", "--config"]).arg(config)).map(|_| ())
+}
+
+/// Makes an agent's certificate in a folder, as an administrator does.
+pub fn issue(binaries: &Binaries, config: &Path, agent: &str, folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut command = gateway(binaries);
+    command
+        .args(["ca", "issue", "--config"])
+        .arg(config)
+        .arg(agent);
+    output(command.arg("--out").arg(folder)).map(|_| ())
 }
 
 fn gateway(binaries: &Binaries) -> Command {

@@ -4,10 +4,15 @@
 //! names an alias that was not born in this session; a record whose point is no longer configured is preceded by
 //! a new birth of its device that has it again.
 
-use crate::{config::Device, record::Record};
+use crate::{
+    record::Record,
+    source::{Described, PointInfo},
+};
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
-    payload::{self, BirthPoint, Command, DataPoint},
+    payload::{self, Beside, BirthPoint, Command, DataPoint},
+    receipt::Receipt,
+    status::AgentStatus,
     topic::{Kind, Topic},
 };
 use std::collections::HashMap;
@@ -36,7 +41,7 @@ pub struct Session {
 
 impl Session {
     /// A session of the configured devices. Aliases are given in the order of the configuration, from 1.
-    pub fn new(site: SiteId, agent: AgentId, stream: String, devices: &[Device]) -> Session {
+    pub fn new(site: SiteId, agent: AgentId, stream: String, devices: &[Described]) -> Session {
         let mut session = Session {
             site,
             agent,
@@ -50,29 +55,37 @@ impl Session {
         for device in devices {
             session.devices.push((device.id.clone(), Vec::new()));
             for point in &device.points {
-                session.learn(&device.id, &point.name, &point.unit, point.factor.clone());
+                session.learn(&device.id, point);
             }
         }
         session
     }
 
-    fn learn(&mut self, device: &DeviceId, name: &PointName, unit: &str, factor: Option<String>) {
+    fn learn(&mut self, device: &DeviceId, info: &PointInfo) {
         self.alias_last += 1;
         let alias = self.alias_last;
         self.aliases
             .entry(device.clone())
             .or_default()
-            .insert(name.clone(), alias);
+            .insert(info.name.clone(), alias);
         let point = BirthPoint {
-            name: name.clone(),
+            name: info.name.clone(),
             alias,
-            unit: unit.to_owned(),
-            factor,
+            unit: info.unit.clone(),
+            factor: info.factor.clone(),
+            every_ms: info
+                .every
+                .and_then(|every| every.as_millis().try_into().ok()),
         };
         match self.devices.iter_mut().find(|(id, _)| id == device) {
             Some((_, points)) => points.push(point),
             None => self.devices.push((device.clone(), vec![point])),
         }
+    }
+
+    /// From the next births on the records are numbered in this stream.
+    pub fn rename(&mut self, stream: String) {
+        self.stream = stream;
     }
 
     /// A new connection with this `bdseq`; gives the will.
@@ -125,22 +138,22 @@ impl Session {
         }
     }
 
-    /// The messages of one record: its data, after a new birth of its device if that is needed.
+    /// The messages of one record: its data, after a new birth of its device if that is needed. `described` says what
+    /// is known of a point that is not configured.
     pub fn data(
         &mut self,
         now: Timestamp,
         sequence: u64,
         record: &Record,
         is_historical: bool,
+        described: impl Fn(&DeviceId, &PointName) -> PointInfo,
     ) -> Vec<Outgoing> {
         let mut messages = Vec::with_capacity(1);
         let mut is_changed = false;
         let mut points = Vec::with_capacity(record.readings.len());
         for reading in &record.readings {
             if self.alias(&record.device, &reading.point).is_none() {
-                // The unit of a point that is no longer configured is not known any more; the gateway has it
-                // from earlier births.
-                self.learn(&record.device, &reading.point, "", None);
+                self.learn(&record.device, &described(&record.device, &reading.point));
                 is_changed = true;
             }
             let Some(alias) = self.alias(&record.device, &reading.point) else {
@@ -153,30 +166,45 @@ impl Session {
                 quality: reading.quality,
             });
         }
+        if !self.devices.iter().any(|(id, _)| *id == record.device) {
+            // A device of which there is only a gap, or what it sent.
+            self.devices.push((record.device.clone(), Vec::new()));
+            is_changed = true;
+        }
         if is_changed
             && let Some(index) = self.devices.iter().position(|(id, _)| *id == record.device)
         {
             messages.push(self.device_birth(index, now));
         }
         let seq = self.next_seq();
+        let beside = Beside {
+            raw: (!record.raw.is_empty()).then_some(&record.raw[..]),
+            gap: record.gap.as_ref(),
+        };
         messages.push(Outgoing {
             topic: self.topic(Kind::DeviceData, Some(&record.device)),
-            payload: payload::data(now, seq, sequence, is_historical, &points),
+            payload: payload::data(now, seq, sequence, is_historical, &points, beside),
         });
         messages
     }
 
-    /// A record number without readings, on behalf of the first device; nothing if there is none.
-    pub fn number(&mut self, now: Timestamp, sequence: u64) -> Vec<Outgoing> {
-        let Some((device, _)) = self.devices.first() else {
-            return Vec::new();
-        };
-        let record = Record {
-            device: device.clone(),
-            at: now,
-            readings: Vec::new(),
-        };
-        self.data(now, sequence, &record, true)
+    /// How the agent does.
+    pub fn status(&mut self, now: Timestamp, status: &AgentStatus) -> Outgoing {
+        let json = serde_json::to_string(status).expect("a status is always JSON");
+        let seq = self.next_seq();
+        Outgoing {
+            topic: self.topic(Kind::NodeData, None),
+            payload: payload::node_status(now, seq, json),
+        }
+    }
+
+    /// A device of the agent, to speak of a record that does not say whose it was: the first, or one of the agent's name.
+    pub fn first_device(&self) -> DeviceId {
+        let named =
+            || DeviceId::new(self.agent.as_str()).expect("an agent's name is a device's name");
+        self.devices
+            .first()
+            .map_or_else(named, |(id, _)| id.clone())
     }
 
     fn alias(&self, device: &DeviceId, point: &PointName) -> Option<u64> {
@@ -203,8 +231,10 @@ impl Session {
 /// What a command payload asks of the agent with this stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heard {
-    /// The gateway has every record up to this one.
-    pub through: Option<u64>,
+    /// What the gateway has of the stream.
+    pub receipt: Option<Receipt>,
+    /// The gateway's time.
+    pub at: Option<Timestamp>,
     /// It wants the births again.
     pub is_rebirth: bool,
     /// It wants a certificate request.
@@ -215,15 +245,16 @@ pub struct Heard {
 
 /// Reads a command. A receipt for another stream is none for this one.
 pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> {
-    let mut heard = Heard::default();
+    let mut heard = Heard {
+        at: payload::decode(bytes)?.at,
+        ..Heard::default()
+    };
     for command in payload::commands(bytes)? {
         match command {
             Command::Rebirth => heard.is_rebirth = true,
             Command::Renew => heard.is_renewal = true,
             Command::Certificate(pem) => heard.certificate = Some(pem),
-            Command::Receipt(receipt) if receipt.stream == stream => {
-                heard.through = Some(receipt.through)
-            }
+            Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }
     }

@@ -1,45 +1,60 @@
-//! The MQTT connection: births, then every record without a receipt, then new ones as they come.
+//! The MQTT connection: births, then two lanes: new records at once, and beside them what waited, oldest first, at a
+//! bounded rate.
 //!
-//! Promise: records go out in order of their numbers; after a reconnect everything without a receipt goes again,
-//! marked historical; if the receipt makes no progress for `receipt_timeout` everything after it goes again. At
-//! most [`WINDOW`] records are without a receipt on one connection. A client that lost its connection is thrown
-//! away and built anew from the buffer, so nothing depends on the MQTT library's own queue.
+//! Promise: nothing goes out before the gateway has said what it has, and what it has does not go again. The records of a
+//! lane go out in order of their numbers, those that waited or go again marked historical. If the receipts of a lane make no
+//! progress for `receipt_timeout`, what it sent since goes again. At most [`WINDOW`] records of a lane are without a receipt. A
+//! client that lost its connection is thrown away and built anew from the buffer, so nothing depends on the MQTT library's
+//! own queue.
 
 use super::{
+    fence::{Fence, Heard},
+    flight::{Flight, Which},
+    lane::Lane,
+    link::{Link, Lost, drive},
     renewal::Renewal,
-    session::{Outgoing, Session, hear},
+    session::{Outgoing, Session},
 };
 use crate::{
     buffer::Buffer,
     config::{GatewayConfig, Identity},
+    giving_up::Otherwise,
     identity::IdentityError,
     metrics::Metrics,
     record::Record,
     stop::Stop,
 };
-use contract::Timestamp;
-use journal::{Block, Follower, ReadError};
-use ring::rand::{SecureRandom, SystemRandom};
-use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet,
-    QoS, TlsConfiguration, Transport,
+use contract::{
+    DeviceId, PointName, Timestamp,
+    status::{AgentStatus, LostCounts},
 };
+use journal::{Block, ReadError};
+use ring::rand::{SecureRandom, SystemRandom};
+use rumqttc::{AsyncClient, ClientError, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
-/// Most records under way without a receipt.
+/// Most records of a lane under way without a receipt.
 pub const WINDOW: u64 = 2_000;
 /// Requests that wait for the socket; then publishing waits.
 const REQUESTS: usize = 32;
 const PACKET_MAX: usize = 1 << 20;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The gateway has not answered the births for so long: they go out again, each time after twice the time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often the receipt is looked at and the buffer trimmed.
 const TICK: Duration = Duration::from_millis(500);
-/// For the last records, the death and the good-bye when stopping.
+/// How often what is missing becomes gaps, but for what holds back a receipt; and how often the agent says how it does.
+const EVERY_MINUTE: Duration = Duration::from_secs(60);
+/// After a change it says so, but no sooner than this after the last time.
+const SAY_AGAIN: Duration = Duration::from_secs(2);
+/// For the last records, their receipts, the death and the good-bye when stopping.
 const FAREWELL: Duration = Duration::from_millis(1_500);
+/// Of this, for the receipts.
+const LAST_RECEIPTS: Duration = Duration::from_millis(700);
 
 /// What publishes.
 pub struct Publisher {
@@ -51,26 +66,12 @@ pub struct Publisher {
     pub session: Session,
     /// The records.
     pub buffer: Buffer,
+    /// How far the stream's numbers are known to be ours.
+    pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
-    renewal: Option<Renewal>,
-}
-
-/// What the connection's driver has seen; the worker watches it.
-#[derive(Debug, Clone, Default)]
-struct Link {
-    is_up: bool,
-    through: u64,
-    rebirths: u64,
-    renewals: u64,
-    /// The last certificate it was sent, PEM, and the how manieth that was.
-    certificate: Option<(u64, Arc<str>)>,
-}
-
-impl Link {
-    fn answers(&self) -> u64 {
-        self.certificate.as_ref().map_or(0, |(number, _)| *number)
-    }
+    /// Which certificate is shown; none if the agent has none.
+    pub renewal: Option<Renewal>,
 }
 
 /// Why a connection ended in order.
@@ -79,58 +80,22 @@ enum Ended {
     Renewed,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("the connection to the gateway was lost")]
-    Connection(#[source] Box<ConnectionError>),
-    #[error("the MQTT client has gone")]
-    Client(#[from] ClientError),
-    #[error("the buffer cannot be read")]
-    Buffer(#[from] ReadError),
-    #[error("the agent's certificate cannot be used")]
-    Identity(#[from] IdentityError),
-    #[error("the connection was closed")]
-    Closed,
-}
-
 impl Publisher {
-    /// Publishes to `gateway` what is in `buffer`.
-    pub fn new(
-        gateway: GatewayConfig,
-        agent: String,
-        session: Session,
-        buffer: Buffer,
-        metrics: Arc<Metrics>,
-    ) -> Publisher {
-        let renewal = match &gateway.identity {
-            Identity::Certificate { files, name } => {
-                Some(Renewal::new(files.clone(), name.clone()))
-            }
-            Identity::Anonymous | Identity::Password(_) => None,
-        };
-        Publisher {
-            gateway,
-            agent,
-            session,
-            buffer,
-            metrics,
-            renewal,
-        }
-    }
-
     /// Connects and publishes until told to stop.
     pub async fn run(mut self, mut stop: Stop) {
         let mut failures = 0u32;
         loop {
-            let started = Instant::now();
-            match self.connection(&mut stop).await {
+            let ended = self.connection(&mut stop).await;
+            self.buffer.lose_sight();
+            match ended {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Renewed) => {
                     failures = 0;
                     continue;
                 }
                 Err(error) => {
-                    if started.elapsed() > BACK_OFF.1 {
+                    if !self.fence.is_asking() {
+                        // It worked: the line is bad, not the address.
                         failures = 0;
                     }
                     if failures == 0 {
@@ -148,8 +113,9 @@ impl Publisher {
         }
     }
 
-    /// One connection from its beginning to its end.
+    /// One connection from its beginning to its end; `Ok` if it ended because of `stop` or for a new certificate.
     async fn connection(&mut self, stop: &mut Stop) -> Result<Ended, Lost> {
+        self.fence.ask();
         let bdseq = match self.buffer.next_bdseq().await {
             Ok(bdseq) => bdseq,
             Err(error) => {
@@ -161,8 +127,9 @@ impl Publisher {
         let will = self.session.begin(bdseq, Timestamp::now());
         let (client, events) = AsyncClient::new(self.options(will)?, REQUESTS);
         let (link, seen) = watch::channel(Link::default());
-        let stream = self.buffer.stream().to_owned();
-        let mut drive = pin!(drive(events, link, stream));
+        let stream = self.buffer.stream();
+        let time = self.buffer.time.clone();
+        let mut drive = pin!(drive(events, link, stream, time, self.metrics.clone()));
         tokio::select! {
             lost = &mut drive => Err(lost),
             done = self.work(client, seen, stop) => {
@@ -206,104 +173,89 @@ impl Publisher {
             () = stop.asked() => return Ok(Ended::Stopped),
             up = link.wait_for(|link| link.is_up) => { up.map_err(|_| Lost::Closed)?; }
         }
-        self.accepted()?;
+        if let Some(renewal) = &mut self.renewal {
+            renewal.accepted(&self.metrics)?;
+        }
         self.metrics.connections.add(1);
         tracing::info!(host = %self.gateway.host, port = self.gateway.port, waiting = self.metrics.records_waiting.get(), "connected to the gateway");
         client
             .subscribe(self.session.command_topic(), QoS::AtLeastOnce)
             .await?;
+        let mut flight = Flight::new(
+            &self.buffer,
+            self.gateway.backfill_per_s,
+            link.borrow().rebirths,
+        );
         self.born(&client).await?;
-        let released = self.buffer.first() - 1;
-        let mut flight = Flight {
-            follower: self.buffer.follow(released + 1),
-            sent: released,
-            received: released,
-            trimmed: released,
-            live_from: self.buffer.head() + 1,
-            rebirths: link.borrow().rebirths,
-            renewals: 0,
-            answers: 0,
-            progress_at: Instant::now(),
-        };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ended = loop {
+            let may_fill = self.may_send(&flight.back);
+            let is_paced = flight.pace.next_at() > Instant::now();
             tokio::select! {
                 biased;
                 () = stop.asked() => break Ended::Stopped,
                 changed = link.changed() => {
                     changed.map_err(|_| Lost::Closed)?;
                     let seen = link.borrow_and_update().clone();
-                    self.listen(&client, &mut flight, &seen).await?;
-                    if seen.answers() != flight.answers && self.is_renewed(&seen) {
-                        break Ended::Renewed;
+                    if let Some(renewal) = &mut self.renewal {
+                        if let Some(csr) = renewal.asked(seen.renewals, &self.metrics) {
+                            publish(&client, self.session.request(csr)).await?;
+                        }
+                        if renewal.answered(&seen.certificate, &self.metrics) {
+                            break Ended::Renewed;
+                        }
                     }
-                    flight.answers = seen.answers();
+                    self.listen(&client, &mut flight, seen).await?;
                 }
-                _ = ticks.tick() => self.tick(&mut flight).await,
-                block = flight.follower.next(), if flight.sent < flight.received + WINDOW => {
-                    self.take(&client, &mut flight, block).await?;
+                _ = ticks.tick() => self.tick(&client, &mut flight).await?,
+                block = flight.live.follower.next(), if self.may_send(&flight.live) => {
+                    self.take(&client, &mut flight, Which::Live, block).await?;
                 }
+                block = flight.back.follower.next(), if may_fill && !is_paced => {
+                    self.take(&client, &mut flight, Which::Back, block).await?;
+                }
+                () = sleep_until(flight.pace.next_at()), if may_fill && is_paced => {}
             }
         };
-        let farewell = self.farewell(&client, &mut flight);
+        let farewell = self.farewell(&client, &mut flight, &mut link);
         // Out of time: what was not sent is in the buffer.
         let _ = timeout(FAREWELL, farewell).await;
         Ok(ended)
     }
 
-    /// The gateway let the agent in: a new certificate is proven.
-    fn accepted(&mut self) -> Result<(), Lost> {
-        let Some(renewal) = &mut self.renewal else {
-            return Ok(());
-        };
-        match renewal.accepted() {
-            Ok(true) => {
-                self.metrics.renewals.add(1);
-                tracing::info!("the agent's certificate was renewed");
-                Ok(())
-            }
-            Ok(false) => Ok(()),
-            Err(error) => {
-                self.metrics.renewals_failed.add(1);
-                Err(error.into())
-            }
-        }
-    }
-
-    /// True if the gateway sent a new certificate and it is kept: the next connection shows it.
-    fn is_renewed(&self, seen: &Link) -> bool {
-        let (Some(renewal), Some((_, certificate))) = (&self.renewal, &seen.certificate) else {
-            return false;
-        };
-        let kept = renewal.keep(certificate);
-        if let Err(error) = &kept {
-            self.metrics.renewals_failed.add(1);
-            tracing::error!(cause = chain(error), "a new certificate cannot be kept");
-        }
-        kept.is_ok()
-    }
-
-    /// Asks for a new certificate.
-    async fn renew(&self, client: &AsyncClient) -> Result<(), Lost> {
-        let Some(renewal) = &self.renewal else {
-            return Ok(());
-        };
-        match renewal.request() {
-            Ok(csr) => Ok(publish(client, self.session.request(csr)).await?),
-            Err(error) => {
-                self.metrics.renewals_failed.add(1);
-                tracing::error!(cause = chain(&error), "no new certificate can be asked for");
-                Ok(())
-            }
-        }
-    }
-
     async fn born(&mut self, client: &AsyncClient) -> Result<(), Lost> {
-        for message in self.session.births(Timestamp::now(), self.buffer.first()) {
+        let first = self.buffer.first_unsaid().await;
+        for message in self.session.births(Timestamp::now(), first) {
             publish(client, message).await?;
         }
+        self.say_status(client).await
+    }
+
+    async fn say_status(&mut self, client: &AsyncClient) -> Result<(), Lost> {
+        let status = self.status();
+        publish(client, self.session.status(Timestamp::now(), &status)).await?;
         Ok(())
+    }
+
+    /// How the agent does.
+    fn status(&self) -> AgentStatus {
+        let metrics = &self.metrics;
+        AgentStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at: Timestamp::now(),
+            configuration: String::new(),
+            buffer: self.buffer.status(),
+            clock: self.buffer.time.status(),
+            sources: metrics.answers.list(),
+            lost: LostCounts {
+                buffer_full: metrics.readings_lost_full.get(),
+                disk_refused: metrics.readings_lost_disk.get(),
+                damaged: metrics.records_damaged.get(),
+                skipped: metrics.polls_skipped.get(),
+                malformed: metrics.malformed.get(),
+            },
+        }
     }
 
     /// The driver has heard something.
@@ -311,55 +263,161 @@ impl Publisher {
         &mut self,
         client: &AsyncClient,
         flight: &mut Flight,
-        seen: &Link,
+        seen: Link,
     ) -> Result<(), Lost> {
-        if seen.renewals != flight.renewals {
-            flight.renewals = seen.renewals;
-            self.renew(client).await?;
-        }
         if seen.rebirths != flight.rebirths {
             flight.rebirths = seen.rebirths;
             self.metrics.rebirths.add(1);
             self.born(client).await?;
         }
-        let head = self.buffer.head();
-        if seen.through > head {
-            tracing::error!(
-                through = seen.through,
-                head,
-                "the gateway has more records than this buffer ever had: was the buffer file restored from a copy? Remove it to begin a new stream"
+        if let Some(highest) = seen.highest {
+            self.hear(highest).await;
+        }
+        let most = self.fence.at();
+        flight.through = flight.through.max(self.fence.ours(seen.through));
+        flight.known.join(&seen.known, most);
+        if let Some((gateway_at, now, passed)) = seen.heard {
+            if let Some((_, sent)) = flight
+                .probe
+                .take_if(|(n, _)| *n == 0 || seen.known.contains(*n))
+            {
+                self.buffer.time.heard(gateway_at, sent, now, passed);
+            }
+            if flight.gaps_at.is_none() {
+                self.say_missing(flight, false).await;
+                self.buffer.see_clearly();
+            }
+        }
+        self.learn(flight);
+        Ok(())
+    }
+
+    /// What the gateway has, and what is no longer in the buffer, need not be sent.
+    fn learn(&self, flight: &mut Flight) {
+        let mut known = flight.known.clone();
+        known.insert(1, self.buffer.first() - 1);
+        flight.back.learn(&known, &self.buffer);
+        flight.live.learn(&known, &self.buffer);
+        while let Some(delay) = flight.live.next_delay() {
+            self.metrics.receipt_delays.add(delay);
+        }
+        let under_way = [flight.back.under_way(), flight.live.under_way()];
+        self.buffer.under_way(under_way);
+    }
+
+    async fn say_missing(&self, flight: &mut Flight, is_urgent: bool) {
+        if !is_urgent {
+            flight.gaps_at = Some(Instant::now());
+        }
+        let known = flight.known.clone();
+        let said = self
+            .buffer
+            .say_missing(is_urgent, move |n| known.contains(n))
+            .await;
+        if let Err(error) = said {
+            tracing::warn!(
+                cause = chain(&error),
+                "what is missing cannot be made gaps; trying again"
             );
-        } else if seen.through > flight.received {
-            flight.received = seen.through;
-            flight.progress_at = Instant::now();
+        }
+    }
+
+    /// The gateway has said how far it has heard of our stream.
+    async fn hear(&mut self, highest: u64) {
+        let at = self.fence.at();
+        let kept = match self.fence.hear(highest) {
+            Heard::Same => return,
+            Heard::Opened => None,
+            Heard::Foreign => {
+                tracing::error!(
+                    stream = self.buffer.stream(),
+                    highest,
+                    last_of_ours = at,
+                    "the gateway has records that this buffer never sent: the buffer file was restored from a copy, or copied; what comes next goes under a new stream"
+                );
+                Some(at)
+            }
+        };
+        if let Err(error) = self.buffer.keep_fence(kept).await {
+            tracing::warn!(cause = chain(&error), "cannot keep the fence of the stream");
+        }
+    }
+
+    fn may_send(&self, lane: &Lane) -> bool {
+        let is_heard = !self.fence.is_asking() && self.fence.lets(lane.next());
+        is_heard && !lane.is_done() && lane.has_window(WINDOW)
+    }
+
+    /// Lets go of what has a receipt; sends again what has waited too long for one; says what is to be said now and then.
+    async fn tick(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
+        self.trim(flight).await;
+        if self.fence.is_left(self.buffer.first()) {
+            return Err(self.leave_stream().await);
+        }
+        let patience = (ASK_AGAIN * (1 << flight.asked.min(10))).min(self.gateway.receipt_timeout);
+        if self.fence.is_asking() && flight.asked_at.elapsed() >= patience {
+            // Behind an external broker the births are lost while the gateway is away.
+            self.born(client).await?;
+            flight.asked += 1;
+            flight.asked_at = Instant::now();
+        }
+        self.learn(flight);
+        for lane in [&mut flight.back, &mut flight.live] {
+            if let Some((from, to)) = lane.go_back(self.gateway.receipt_timeout, &self.buffer) {
+                tracing::warn!(from, to, "no receipt from the gateway; sending again");
+            }
+        }
+        if let Some(at) = flight.gaps_at {
+            self.say_missing(flight, at.elapsed() < EVERY_MINUTE).await;
+        }
+        self.tell(client, flight).await
+    }
+
+    /// Says how the agent does, if that changed or was not said for long.
+    async fn tell(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
+        let clock = self.buffer.time.status();
+        self.metrics
+            .clock_untrusted
+            .set(u64::from(!clock.is_trusted));
+        self.metrics
+            .clock_offset_ms
+            .set(clock.offset_ms.unwrap_or(0));
+        self.metrics
+            .clock_uncertainty_ms
+            .set(clock.uncertainty_ms.unwrap_or(0));
+        let now = (self.metrics.answers.changes(), clock.is_trusted);
+        let since = flight.said_at.elapsed();
+        if since >= EVERY_MINUTE || (now != flight.said && since >= SAY_AGAIN) {
+            (flight.said, flight.said_at) = (now, Instant::now());
+            self.say_status(client).await?;
         }
         Ok(())
     }
 
-    /// Lets go of what has a receipt; sends again what has waited too long for one.
-    async fn tick(&self, flight: &mut Flight) {
-        self.trim(flight).await;
-        if flight.sent <= flight.received {
-            flight.progress_at = Instant::now();
-        } else if flight.progress_at.elapsed() >= self.gateway.receipt_timeout {
-            tracing::warn!(
-                received = flight.received,
-                sent = flight.sent,
-                "no receipt from the gateway; sending again"
-            );
-            flight.live_from = flight.live_from.max(flight.sent + 1);
-            flight.sent = flight.received;
-            flight.follower = self.buffer.follow(flight.received + 1);
-            flight.progress_at = Instant::now();
+    /// Everything that was owed to the stream has its receipt; the rest goes under a new one, on a new connection.
+    async fn leave_stream(&mut self) -> Lost {
+        match self.buffer.begin_stream().await {
+            Ok(stream) => {
+                tracing::warn!(stream, first = self.buffer.first(), "a new stream begins");
+                self.metrics.streams_left.add(1);
+                self.session.rename(stream);
+            }
+            Err(error) => {
+                tracing::error!(
+                    cause = chain(&error),
+                    "cannot begin a new stream; trying again"
+                );
+            }
         }
+        Lost::Stream
     }
 
     async fn trim(&self, flight: &mut Flight) {
-        if flight.trimmed == flight.received {
+        if flight.trimmed >= flight.through {
             return;
         }
-        match self.buffer.release(flight.received).await {
-            Ok(()) => flight.trimmed = flight.received,
+        match self.buffer.release(flight.through).await {
+            Ok(()) => flight.trimmed = flight.through,
             Err(error) => tracing::warn!(
                 cause = chain(&error),
                 "cannot release records that have a receipt; trying again"
@@ -367,25 +425,28 @@ impl Publisher {
         }
     }
 
-    /// The next record of the buffer, be it readable or not.
+    /// The next record of a lane, be it readable or not.
     async fn take(
         &mut self,
         client: &AsyncClient,
         flight: &mut Flight,
+        which: Which,
         block: Result<Arc<Block>, ReadError>,
     ) -> Result<(), Lost> {
-        let first = flight.follower.position().0;
+        let lane = flight.lane(which);
+        let first = lane.follower.position().0;
         match block {
             Ok(block) => {
                 let record = Record::decode(&block.body);
                 let record = record.inspect_err(|error| {
                     tracing::error!(sequence = block.seq.0, %error, "a record of the buffer cannot be read; its readings are lost");
                 });
-                self.send(client, flight, block.seq.0, record.ok()).await
+                self.send(client, flight, which, block.seq.0, record.ok())
+                    .await
             }
-            Err(error) if flight.follower.skip(&error) => {
-                for sequence in first..flight.follower.position().0 {
-                    self.send(client, flight, sequence, None).await?;
+            Err(error) if lane.follower.skip(&error) => {
+                for sequence in first..flight.lane(which).follower.position().0 {
+                    self.send(client, flight, which, sequence, None).await?;
                 }
                 Ok(())
             }
@@ -393,88 +454,78 @@ impl Publisher {
         }
     }
 
-    /// Sends a record. A damaged one (`None`) goes as its number without readings: the receipt would end before it
-    /// for ever.
+    /// Sends a record, unless the gateway has it or the buffer gave it up meanwhile. A damaged one (`None`) goes as a gap
+    /// under its number: the receipt would end before it for ever.
     async fn send(
         &mut self,
         client: &AsyncClient,
         flight: &mut Flight,
+        which: Which,
         sequence: u64,
         record: Option<Record>,
     ) -> Result<(), Lost> {
-        let is_historical = sequence < flight.live_from;
+        let lane = flight.lane(which);
+        let is_historical = which == Which::Back || lane.is_again(sequence);
+        lane.sent = sequence;
+        if flight.known.contains(sequence) || sequence < self.buffer.first() {
+            return Ok(());
+        }
         let now = Timestamp::now();
-        let messages = match &record {
-            Some(record) => self.session.data(now, sequence, record, is_historical),
-            None => {
-                self.metrics.records_damaged.add(1);
-                self.session.number(now, sequence)
-            }
-        };
+        let record = record.unwrap_or_else(|| {
+            self.metrics.records_damaged.add(1);
+            let (device, at) = (self.session.first_device(), flight.lane(which).at);
+            self.buffer
+                .damaged_record(sequence, &Otherwise { device, at })
+        });
+        flight.lane(which).at = record.at;
+        let described = |device: &DeviceId, point: &PointName| self.buffer.described(device, point);
+        let messages = self
+            .session
+            .data(now, sequence, &record, is_historical, described);
+        let probe = (sequence, self.buffer.time.passed());
         for message in messages {
             publish(client, message).await?;
         }
-        flight.sent = sequence;
+        flight.probe.get_or_insert(probe);
+        if which == Which::Live {
+            flight.live.sends(sequence);
+        } else {
+            flight.pace.spend(record.readings.len(), Instant::now());
+        }
+        self.fence.sent(sequence);
         self.metrics.records_sent.add(1);
         if is_historical {
             self.metrics.records_resent.add(1);
         }
+        self.learn(flight);
         Ok(())
     }
 
-    async fn farewell(&mut self, client: &AsyncClient, flight: &mut Flight) -> Result<(), Lost> {
-        while flight.sent < self.buffer.head().min(flight.received + WINDOW) {
-            let block = flight.follower.next().await;
-            self.take(client, flight, block).await?;
+    async fn farewell(
+        &mut self,
+        client: &AsyncClient,
+        flight: &mut Flight,
+        link: &mut watch::Receiver<Link>,
+    ) -> Result<(), Lost> {
+        while flight.live.sent < self.buffer.head() && self.may_send(&flight.live) {
+            let block = flight.live.follower.next().await;
+            self.take(client, flight, Which::Live, block).await?;
+        }
+        let receipts = async {
+            while flight.back.is_waiting() || flight.live.is_waiting() {
+                link.changed().await.map_err(|_| Lost::Closed)?;
+                let seen = link.borrow_and_update().clone();
+                self.listen(client, flight, seen).await?;
+            }
+            Ok::<(), Lost>(())
+        };
+        if let Ok(heard) = timeout(LAST_RECEIPTS, receipts).await {
+            heard?;
         }
         self.trim(flight).await;
         publish(client, self.session.death(Timestamp::now())).await?;
         client.disconnect().await?;
         Ok(())
-    }
-}
-
-/// What is under way on a connection.
-struct Flight {
-    follower: Follower,
-    /// The newest record sent.
-    sent: u64,
-    /// The newest record with a receipt.
-    received: u64,
-    /// The newest record let go of.
-    trimmed: u64,
-    /// Records before this one were there before the connection, or are sent again.
-    live_from: u64,
-    rebirths: u64,
-    renewals: u64,
-    answers: u64,
-    progress_at: Instant,
-}
-
-/// Keeps the connection going and notes what the gateway says, until it breaks or ends.
-async fn drive(mut events: EventLoop, link: watch::Sender<Link>, stream: String) -> Lost {
-    loop {
-        match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => link.send_modify(|link| link.is_up = true),
-            Ok(Event::Incoming(Packet::Publish(publish))) => {
-                match hear(&stream, &publish.payload) {
-                    Ok(heard) => link.send_modify(|link| {
-                        link.through = link.through.max(heard.through.unwrap_or(0));
-                        link.rebirths += u64::from(heard.is_rebirth);
-                        link.renewals += u64::from(heard.is_renewal);
-                        if let Some(pem) = heard.certificate {
-                            link.certificate = Some((link.answers() + 1, pem.into()));
-                        }
-                    }),
-                    Err(error) => {
-                        tracing::warn!(topic = publish.topic, %error, "a command cannot be read")
-                    }
-                }
-            }
-            Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return Lost::Closed,
-            Ok(_) => {}
-            Err(error) => return Lost::Connection(Box::new(error)),
-        }
     }
 }
 

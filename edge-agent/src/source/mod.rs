@@ -1,3 +1,141 @@
-//! Instruments become raw answers: a number, or why there is none.
+//! Where readings come from. A source is one variant of [`Source`] and one folder or file beside this one; nothing
+//! outside this folder knows more of it. To add one (OPC UA, BACnet, GB/T 26875): its part of the configuration, read
+//! by its own `read(Section, …)`; what it will tell ([`Described`]); and `run`, which takes in what comes until it is
+//! told to stop and gives it to the [`Sink`].
+//!
+//! Promise of every source: each record it takes is stored once; a reading has the time at which the device
+//! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
-pub mod modbus;
+pub mod hj212; // what data loggers say; the codec
+pub mod modbus; // registers asked for by poll
+
+use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
+use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// What is known of a point before its first reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointInfo {
+    /// Its name.
+    pub name: PointName,
+    /// Unit symbol; empty if it is not known.
+    pub unit: String,
+    /// Factor code, where there is one.
+    pub factor: Option<String>,
+    /// The longest time between two readings, where one is promised.
+    pub every: Option<Duration>,
+}
+
+impl PointInfo {
+    /// Nothing but its name.
+    pub fn unknown(name: PointName) -> PointInfo {
+        PointInfo {
+            name,
+            unit: String::new(),
+            factor: None,
+            every: None,
+        }
+    }
+}
+
+/// A device and what it will tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub id: DeviceId,
+    /// Its points, as far as they are known before it speaks.
+    pub points: Vec<PointInfo>,
+}
+
+/// Where a source's records go.
+#[derive(Clone)]
+pub struct Sink {
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    buffer: Buffer,
+}
+
+impl Sink {
+    /// Into this buffer.
+    pub fn new(buffer: Buffer, metrics: Arc<Metrics>) -> Sink {
+        Sink { metrics, buffer }
+    }
+
+    /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
+    /// own; the last such time is what [`Sink::shown`] gives after a restart.
+    ///
+    /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
+    /// time. No time is changed.
+    pub async fn store(&self, record: &Record, is_own: bool) {
+        self.metrics.answers.stored(record);
+        let is_trusted = self.buffer.time.is_trusted();
+        let is_doubted = match is_own {
+            true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
+            false => !is_trusted,
+        };
+        match is_doubted {
+            true => self.buffer.append(&doubted(record.clone()), is_own).await,
+            false => self.buffer.append(record, is_own).await,
+        }
+    }
+
+    /// The time of the last stored record of a device with a clock of its own.
+    pub fn shown(&self, device: &DeviceId) -> Option<Timestamp> {
+        self.buffer.shown(device)
+    }
+
+    /// Tells of points that are not in the configuration, before their first record is stored.
+    pub async fn describe(&self, device: &DeviceId, points: &[PointInfo]) {
+        if let Err(error) = self.buffer.describe(device, points).await {
+            tracing::error!(%device, %error, "the unit of a new point cannot be kept");
+        }
+    }
+}
+
+const YEAR_2000: Timestamp = Timestamp::from_millis(946_684_800_000);
+const DAY_MS: i64 = 86_400_000;
+
+fn is_impossible(at: Timestamp, now: Option<Timestamp>) -> bool {
+    at < YEAR_2000 || now.is_some_and(|now| at.since(now) > DAY_MS)
+}
+
+/// Good readings become doubted ones; a doubt or an absence stays what it is.
+fn doubted(mut record: Record) -> Record {
+    for reading in &mut record.readings {
+        if reading.quality.is_good() {
+            reading.quality = Quality::Suspect(Doubt::UntrustedClock);
+        }
+    }
+    record
+}
+
+/// A source, as it was configured.
+#[derive(Debug)]
+pub enum Source {
+    /// A bus of instruments that are asked for their registers.
+    Modbus(modbus::Bus),
+}
+
+impl Source {
+    /// For the log.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Modbus(bus) => format!("Modbus {}", bus.name),
+        }
+    }
+
+    /// Its devices.
+    pub fn devices(&self) -> Vec<Described> {
+        match self {
+            Source::Modbus(bus) => bus.described(),
+        }
+    }
+
+    /// Takes in what comes until told to stop.
+    pub async fn run(self, sink: Sink, stop: Stop) {
+        match self {
+            Source::Modbus(bus) => modbus::bus::run(bus, sink, stop).await,
+        }
+    }
+}

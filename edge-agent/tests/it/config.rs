@@ -7,7 +7,20 @@ use std::path::Path;
 fn the_example_and_every_device_profile_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
     let config = config::load(&folder.join("edge-agent.toml")).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(config.devices.len(), 2);
+    assert_eq!(config.devices().len(), 2);
+    let lines = config::load(&folder.join("edge-agent-serial.toml"));
+    let lines = lines.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((lines.sources.len(), lines.devices().len()), (3, 5));
+    let holds = config.holds().unwrap();
+    let points: f64 = config
+        .devices()
+        .iter()
+        .flat_map(|device| &device.points)
+        .map(|point| 1.0 / point.every.unwrap().as_secs_f64())
+        .sum();
+    assert!((holds.readings_per_s - points).abs() < 1e-9, "{holds:?}");
+    let each = config.buffer.bytes_max as f64 / (holds.hours * 3600.0 * points);
+    assert!((20.0..60.0).contains(&each), "{each} bytes a reading");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder.join("devices")).unwrap() {
         let path = entry.unwrap().path();
@@ -44,10 +57,92 @@ id = "e"
 profile = "missing.toml"
 address = "h:502"
 every = "soon"
+[[modbus]]
+id = "line"
+serial = "/dev/ttyUSB0"
+baud = 12
+parity = "mark"
+stop_bits = 3
+colour = "red"
+[[modbus]]
+id = "nowhere"
+[[modbus]]
+id = "two"
+tcp = "h:502"
+serial = "/dev/ttyUSB1"
+[[modbus]]
+id = "gateway"
+tcp = "h:port"
+connections = 17
+back_off_max = "0s"
+[[modbus]]
+id = "box"
+rtu_over_tcp = "h:4001"
+[[modbus]]
+id = "box"
+rtu_over_tcp = "h:4002"
+[[modbus]]
+id = "idle"
+tcp = "h:503"
+[[device]]
+id = "f"
+bus = "gone"
+profile = "profile.toml"
+every = "1s"
+[[device]]
+id = "g"
+bus = "box"
+address = "h:502"
+profile = "profile.toml"
+every = "1s"
+[[device]]
+id = "h"
+profile = "profile.toml"
+every = "1s"
+[[device]]
+id = "i"
+bus = "box"
+unit_id = 248
+identity = "SN1"
+profile = "good.toml"
+every = "10s"
+[[device]]
+id = "i"
+bus = "gateway"
+profile = "good.toml"
+every = "10s"
+"#;
+
+const GOOD_PROFILE: &str = r#"
+name = "good"
+[[point]]
+name = "t"
+function = "holding"
+register = 0
+type = "bits"
+bit = 0
+unit = "1"
+range = [0, 1]
+[[point]]
+name = "u"
+function = "holding"
+register = 0
+type = "bits"
+bit = 1
+bits = 3
+unit = "1"
+range = [0, 7]
 "#;
 
 const BAD_PROFILE: &str = r#"
 name = "x"
+gap_max = 200
+[identity]
+function = "coil"
+register = 65530
+type = "string"
+registers = 9
+word_order = "up"
 [[point]]
 name = "t"
 function = "holding"
@@ -71,6 +166,38 @@ register = 0
 type = "bool"
 unit = "1"
 range = [0, 1]
+[[point]]
+name = "v"
+function = "holding"
+register = 3
+type = "string"
+unit = "1"
+range = [0, 1]
+[[point]]
+name = "w"
+function = "holding"
+register = 4
+type = "bits"
+bit = 14
+bits = 3
+unit = "1"
+range = [0, 1]
+[[point]]
+name = "w"
+function = "holding"
+register = 5
+type = "bits"
+unit = "1"
+range = [0, 1]
+[[point]]
+name = "y"
+function = "holding"
+register = 6
+type = "u16"
+unit = "1"
+range = [0, 1]
+bit = 3
+heartbeat = "soon"
 "#;
 
 #[test]
@@ -78,6 +205,7 @@ fn every_problem_is_reported_in_one_run_with_its_place_and_a_fix() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("agent.toml"), BAD_CONFIG).unwrap();
     std::fs::write(folder.path().join("profile.toml"), BAD_PROFILE).unwrap();
+    std::fs::write(folder.path().join("good.toml"), GOOD_PROFILE).unwrap();
     let problems = config::load(&folder.path().join("agent.toml")).unwrap_err();
     let text = problems.to_string();
     for (place, what) in [
@@ -91,6 +219,36 @@ fn every_problem_is_reported_in_one_run_with_its_place_and_a_fix() {
         ("agent.toml: device[1].timeout", "not shorter"),
         ("agent.toml: device[2].every", "not a duration"),
         ("missing.toml", "cannot be read"),
+        ("agent.toml: modbus[1].baud", "not an integer"),
+        ("agent.toml: modbus[1].parity", "none, even, odd"),
+        ("agent.toml: modbus[1].stop_bits", "not an integer"),
+        ("agent.toml: modbus[1].colour", "not known"),
+        ("agent.toml: modbus[2].tcp", "exactly one place"),
+        ("agent.toml: modbus[3].tcp", "exactly one place"),
+        ("agent.toml: modbus[4].tcp", "not an address"),
+        ("agent.toml: modbus[4].connections", "from 1 to 16"),
+        ("agent.toml: modbus[4].back_off_max", "not a duration"),
+        ("agent.toml: modbus[6].id", "twice"),
+        ("agent.toml: modbus", "\"idle\" has no device"),
+        ("agent.toml: device[3].bus", "no usable [[modbus]]"),
+        ("agent.toml: device[4].bus", "on one bus"),
+        ("agent.toml: device[5].address", "missing"),
+        ("agent.toml: device[6].unit_id", "no unit of a serial line"),
+        ("agent.toml: device[6].identity", "does not say where"),
+        ("agent.toml: device[7].bus", "no usable [[modbus]]"),
+        ("profile.toml: gap_max", "from 0 to 124"),
+        ("profile.toml: identity.type", "names no instrument"),
+        ("profile.toml: identity.register", "past register 65535"),
+        (
+            "profile.toml: identity.word_order",
+            "abcd, cdab, badc, dcba",
+        ),
+        ("profile.toml: point[4].type", "a text is not a reading"),
+        ("profile.toml: point[5].bits", "past bit 15"),
+        ("profile.toml: point[6].bit", "missing"),
+        ("profile.toml: point[7].bit", "not known"),
+        ("profile.toml: point[7].deadband", "missing"),
+        ("profile.toml: point[7].heartbeat", "not a duration"),
         ("profile.toml: point[1].register", "past register 65535"),
         (
             "profile.toml: point[1].word_order",

@@ -1,9 +1,9 @@
 //! A tiny MQTT 3.1.1 host that keeps what it is sent and answers with receipts, as a gateway does.
 
 use contract::{
-    Timestamp,
+    Gap, Timestamp,
     payload::{self, Message, Scalar},
-    receipt::{Receipt, STREAM},
+    receipt::{self, FIRST, GAP, Receipt, STREAM},
     topic::{Kind, Topic},
 };
 use rumqttc::mqttbytes::{
@@ -11,6 +11,7 @@ use rumqttc::mqttbytes::{
     v4::{ConnAck, ConnectReturnCode, Packet, PingResp, Publish, SubAck, SubscribeReasonCode},
 };
 use std::{
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -31,8 +32,10 @@ pub enum Arrived {
 pub struct Host {
     pub port: u16,
     arrived: Mutex<Vec<Arrived>>,
+    /// By stream: the numbers received, and the end of the unbroken run of them.
+    got: Mutex<HashMap<String, (BTreeSet<u64>, u64)>>,
     changed: Notify,
-    /// While false, no receipt is sent.
+    /// While false no receipt is sent, but for the answer to a birth, which then says that nothing is journaled.
     pub receipts: watch::Sender<bool>,
     /// Counted up to cut the connection.
     pub cuts: watch::Sender<u32>,
@@ -46,6 +49,7 @@ impl Host {
         let host = Arc::new(Host {
             port: listener.local_addr().unwrap().port(),
             arrived: Mutex::default(),
+            got: Mutex::default(),
             changed: Notify::new(),
             receipts: watch::Sender::new(true),
             cuts: watch::Sender::new(0),
@@ -138,12 +142,17 @@ impl Host {
                             ..topic.clone()
                         };
                         agent = Some(command.clone());
-                        let sequence = sequence_of(&message);
+                        let is_birth = topic.kind == Kind::NodeBirth;
+                        let is_record = sequence_of(&message).is_some();
+                        let (through, highest, also) = self.count(&known, &message);
                         self.note(Arrived::Message(topic, message));
-                        if let (Some(_), true) = (sequence, *self.receipts.borrow()) {
+                        let receipts = *self.receipts.borrow();
+                        if is_birth || (is_record && receipts) {
                             let receipt = Receipt {
                                 stream: known.clone(),
-                                through: self.through(&known),
+                                through: if receipts { through } else { 0 },
+                                highest,
+                                also: if receipts { also } else { Vec::new() },
                             };
                             let body = payload::receipt_command(Timestamp::now(), &receipt);
                             Publish::new(command.to_string(), QoS::AtMostOnce, body)
@@ -169,20 +178,43 @@ impl Host {
         }
     }
 
-    /// The end of the unbroken run from 1 of what arrived in a stream.
-    fn through(&self, stream: &str) -> u64 {
-        let mut numbers: Vec<u64> = records(&self.arrived.lock().unwrap(), stream)
-            .iter()
-            .map(|r| r.0)
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
-            .iter()
-            .zip(1..)
-            .take_while(|(number, expected)| **number == *expected)
-            .count() as u64
+    /// Counts what a message brings to its stream; gives the end of the unbroken run of what arrived in it, the highest
+    /// number, and the ranges beyond the run. As a gateway, it counts what an agent no longer holds, or says to be a gap, as
+    /// received.
+    fn count(&self, stream: &str, message: &Message) -> (u64, u64, Vec<(u64, u64)>) {
+        let mut got = self.got.lock().unwrap();
+        let (numbers, through) = got.entry(stream.to_owned()).or_default();
+        if stream_of(message).is_some() {
+            numbers.extend(1..first_of(message));
+        }
+        numbers.extend(sequence_of(message));
+        if let Some((from, to)) = gap_of(message).and_then(|gap| gap.records) {
+            numbers.extend(from..=to);
+        }
+        while numbers.contains(&(*through + 1)) {
+            *through += 1;
+        }
+        let mut also: Vec<(u64, u64)> = Vec::new();
+        for &n in numbers.range(*through + 1..) {
+            match also.last_mut() {
+                Some((_, to)) if *to + 1 == n => *to = n,
+                _ => also.push((n, n)),
+            }
+        }
+        let highest = numbers.last().copied().unwrap_or(0);
+        (*through, highest, receipt::few(&also))
     }
+}
+
+fn first_of(birth: &Message) -> u64 {
+    let first = birth.metrics.iter().find_map(|metric| {
+        let is_first = metric.name.as_deref() == Some(FIRST);
+        match metric.value {
+            Scalar::Unsigned(number) if is_first => Some(number),
+            _ => None,
+        }
+    });
+    first.unwrap_or(1)
 }
 
 pub fn stream_of(message: &Message) -> Option<String> {
@@ -191,6 +223,16 @@ pub fn stream_of(message: &Message) -> Option<String> {
         .iter()
         .find_map(|metric| match (&metric.name, &metric.value) {
             (Some(name), Scalar::Text(text)) if name == STREAM => Some(text.clone()),
+            _ => None,
+        })
+}
+
+pub fn gap_of(message: &Message) -> Option<Gap> {
+    message
+        .metrics
+        .iter()
+        .find_map(|metric| match (&metric.name, &metric.value) {
+            (Some(name), Scalar::Text(text)) if name == GAP => serde_json::from_str(text).ok(),
             _ => None,
         })
 }

@@ -48,9 +48,13 @@ impl Service for Registers {
             _ => {}
         }
         let answer = match request {
-            Request::ReadHoldingRegisters(0, 2) => {
-                let count = self.0.count.fetch_add(1, SeqCst) + 1;
-                Ok(Response::ReadHoldingRegisters(vec![count, 7]))
+            Request::ReadHoldingRegisters(start, count) if start + count <= 2 => {
+                let number = |register| match register {
+                    0 => self.0.count.fetch_add(1, SeqCst) + 1,
+                    _ => 7,
+                };
+                let words = (start..start + count).map(number).collect();
+                Ok(Response::ReadHoldingRegisters(words))
             }
             _ => Err(ExceptionCode::IllegalDataAddress),
         };

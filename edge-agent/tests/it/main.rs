@@ -1,7 +1,15 @@
 //! The agent against an instrument and a gateway's MQTT door, both made here.
 
+mod buffer; // the buffer against a model, killed, full, cut and altered
+mod complete; // each due poll is a record or inside a gap
 mod config; // every problem in one run
+mod hj212; // data loggers of the environment
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
+mod line; // a serial line behind a TCP box
+mod modbus; // late, refusing and exchanged devices
+mod probe; // what a probe finds
+mod pymodbus; // a line with instruments nobody here wrote
+mod restored; // a buffer file put back from an old copy
 mod run; // the story: silence, outage, kill -9
 mod session; // the Sparkplug session as a table

@@ -1,10 +1,11 @@
 //! The agent running: readings arrive once each, silence becomes absence, outages and kill -9 lose nothing.
 
 use crate::{
-    host::{Arrived, Host, records},
+    host::{Arrived, Host, gap_of, records},
     instrument,
 };
 use contract::{
+    GapReason,
     payload::{Message, Scalar},
     topic::Kind,
 };
@@ -16,7 +17,7 @@ use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
-const PROFILE: &str = r#"
+pub const PROFILE: &str = r#"
 name = "counter"
 [[point]]
 name = "count"
@@ -34,7 +35,7 @@ unit = "A"
 range = [0, 5]
 "#;
 
-fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
+pub fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
     std::fs::write(folder.join("profile.toml"), PROFILE).unwrap();
     let text = format!(
         "site = \"s\"\nagent = \"a\"\n[buffer]\npath = \"buffer.db\"\n[gateway]\nhost = \"127.0.0.1\"\nport = {port}\n\
@@ -46,7 +47,7 @@ fn write_config(folder: &Path, port: u16, instrument: &str) -> PathBuf {
     path
 }
 
-async fn start(path: &Path) -> Running {
+pub async fn start(path: &Path) -> Running {
     Running::start(config::load(path).unwrap_or_else(|e| panic!("{e}")))
         .await
         .unwrap()
@@ -85,7 +86,7 @@ async fn a_silent_refusing_or_absent_instrument_becomes_an_absence_with_its_reas
     state.mood.store(instrument::SILENT, SeqCst);
     has_qualities(&host, [64, 64]).await;
     state.mood.store(instrument::REFUSE, SeqCst);
-    has_qualities(&host, [66, 66]).await;
+    has_qualities(&host, [71, 71]).await;
     state.mood.store(instrument::ANSWER, SeqCst);
     has_qualities(&host, [0, 1]).await;
     task.abort();
@@ -184,7 +185,7 @@ fn check_whole(arrived: &[Arrived]) {
     assert_eq!(times.len(), seen.len(), "two records have one time");
 }
 
-fn spawn(path: &Path) -> Child {
+pub fn spawn(path: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-agent"));
     command
         .args(["run", "--config"])
@@ -212,22 +213,28 @@ async fn a_damaged_record_of_the_buffer_does_not_hold_up_the_others() {
         .unwrap()
         .execute_batch("UPDATE block SET body = zeroblob(40) WHERE seq = 4")
         .unwrap();
-    host.receipts.send_replace(true);
     let running = start(&path).await;
     let metrics = running.metrics();
+    host.until("the eight records again", |arrived| {
+        (records(&arrived[sent..], "").len() >= 8).then_some(())
+    })
+    .await;
+    host.receipts.send_replace(true);
     host.until("everything that waited", |_| {
         (metrics.records_sent.get() > 8 && metrics.records_waiting.get() <= 2).then_some(())
     })
     .await;
     running.drain().await;
-    let again = records(&host.arrived()[sent..], "")
-        .iter()
-        .map(|(number, message)| (*number, message.metrics.len() - 1))
-        .take(8)
-        .collect::<Vec<_>>();
-    let readings = |number| if number == 4 { 0 } else { 2 };
-    let expected: Vec<_> = (1..=8).map(|number| (number, readings(number))).collect();
-    assert_eq!(again, expected);
+    let arrived = host.arrived();
+    let again: BTreeMap<u64, &Message> = records(&arrived[sent..], "").into_iter().collect();
+    for number in 1..=8 {
+        let gap = gap_of(again[&number]);
+        let gap = gap.map(|gap| (gap.reason, gap.readings, gap.records));
+        let damaged = (GapReason::Damaged, 2, Some((4, 4)));
+        assert_eq!(gap, (number == 4).then_some(damaged));
+        let readings = again[&number].metrics.iter().filter(|m| m.alias > Some(0));
+        assert_eq!(readings.count(), if number == 4 { 0 } else { 2 });
+    }
     assert_eq!(metrics.records_damaged.get(), 1);
 }
 
@@ -272,4 +279,33 @@ async fn an_agent_killed_again_and_again_loses_nothing_and_doubles_nothing() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_has_already_is_let_go_of_and_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start().await;
+    let (address, _state, _task) = instrument::start().await;
+    let path = write_config(folder.path(), host.port, &address);
+    host.receipts.send_replace(false);
+    let running = start(&path).await;
+    host.until("eight records", |arrived| {
+        (records(arrived, "").len() >= 8).then_some(())
+    })
+    .await;
+    running.drain().await;
+    let sent = host.arrived().len();
+    // The answer to the birth is the receipt that was lost.
+    host.receipts.send_replace(true);
+    let running = start(&path).await;
+    let metrics = running.metrics();
+    host.until("three new records", |arrived| {
+        let again = records(&arrived[sent..], "");
+        let new = again.iter().filter(|(number, _)| *number > 8);
+        (new.count() >= 3).then_some(())
+    })
+    .await;
+    running.drain().await;
+    assert_eq!(metrics.records_damaged.get(), 0);
+    check_whole(&host.arrived());
 }

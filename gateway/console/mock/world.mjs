@@ -1,7 +1,7 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
-const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: [] };
+const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: ["keep_agents"] };
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
@@ -125,7 +125,47 @@ export function world() {
     }
     return { from, to: Number(q.get("to")), unit: p.unit, raw: null, buckets, gaps };
   }
-  const sitePage = (s) => ({ now: Date.now(), site: siteLine(s), devices: s.devices, signals: cases.filter((c) => c.site === s.id).flatMap((c) => c.signals), points: s.points.map((p) => ({ device: p.device, name: p.name, label: p.label, unit: p.unit, value: p.quality ? null : valueAt(s.id, p, last(s)), quality: p.quality ?? "good", at: last(s), limits: p.rule ? [limitOf(p.rule)] : [] })) });
+  const days = 14;
+  const dayName = (ago) => new Date(Date.now() - ago * DAY + 8 * HOUR).toISOString().slice(0, 10);
+  /** A balance that comes out: what is not said to be late, missing or silent came in time. */
+  function balance(expected, { late = 0, missing = [], silent = 0, extra = 0 } = {}) {
+    const lost = missing.reduce((sum, m) => sum + m.count, 0);
+    return { expected, in_time: expected + extra - late - lost - silent, late, missing, silent, extra, share: expected ? (expected - lost - silent) / expected : null };
+  }
+  const why = (...pairs) => pairs.map(([reason, count]) => ({ why: reason, count }));
+  /** What became of a site's readings some days ago: one a minute of each point. */
+  function dayBalance(s, ago) {
+    if (s.points.length === 0) return balance(0);
+    const whole = s.points.length * 1440, now = new Date(Date.now() + 8 * HOUR), passed = Math.max(10, now.getUTCHours() * 60 + now.getUTCMinutes());
+    const expected = ago ? whole : s.points.length * passed;
+    if (s.silent_for && ago === 0) return balance(expected, { silent: Math.min(expected, 47 * s.points.length) });
+    if (s.id === "shahe-kitchen" && ago === 0) return balance(expected, { missing: why(["no_answer", Math.min(25, expected)]) });
+    if (s.id === "shahe-kitchen" && ago === 3) return balance(expected, { late: 610, missing: why(["buffer_full", 240], ["no_answer", 12]), silent: 3, extra: 1 });
+    return balance(expected, ago === 5 ? { late: 130 } : {});
+  }
+  const add = (a, b) => {
+    const missing = [...a.missing, ...b.missing].reduce((all, m) => all.set(m.why, (all.get(m.why) ?? 0) + m.count), new Map());
+    return balance(a.expected + b.expected, { late: a.late + b.late, missing: why(...missing), silent: a.silent + b.silent, extra: a.extra + b.extra });
+  };
+  const gapsOf = (s) => (s.id === "shahe-kitchen" ? [{ agent: agentOf(s), device: "cold-room", device_name: s.devices[0].name, from: Date.now() - 3 * DAY - 5 * HOUR, to: Date.now() - 3 * DAY - HOUR, readings: 240, why: "buffer_full", received_at: Date.now() - 3 * DAY }] : []);
+  const agentOf = (s) => `agent-${s.id.split("-")[1]}`;
+  const agentState = (s) => (s.status === "never" ? "unheard" : s.agents_online ? "online" : "offline");
+  function fleetLine(s) {
+    const state = agentState(s), week = [0, 1, 2, 3, 4, 5, 6].map((ago) => dayBalance(s, ago)).reduce(add);
+    const buffer = { at: Date.now() - 20_000, records: state === "online" ? 3 : 2840, fill: state === "online" ? 0.001 : 0.18, oldest_at: Date.now() - (s.silent_for ?? 4000) };
+    return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer,
+      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: "unknown", configuration_version: null, today: dayBalance(s, 0), week };
+  }
+  function fleetPage(s) {
+    const share = (p, part) => ({ point: p.name, label: p.label, every_ms: MIN, balance: part });
+    const devices = s.devices.map((d) => {
+      const points = s.points.filter((p) => p.device === d.id), all = dayBalance({ ...s, points }, 0);
+      return { device: d.id, name: d.name, state: agentState(s), source: d.id === "fume" ? { state: "silent", since: Date.now() - 5 * MIN, why: "no_answer" } : null, last_reading_at: last(s), today: all, points: points.map((p) => share(p, dayBalance({ ...s, points: [p] }, 0))) };
+    });
+    const all = Array.from({ length: days }, (_, ago) => ({ day: dayName(ago), balance: dayBalance(s, ago) }));
+    return { now: Date.now(), as_of: Date.now() - 1000, agent: fleetLine(s), devices, days: s.points.length ? all : [], gaps: gapsOf(s) };
+  }
+  const sitePage = (s) => ({ coverage: dayBalance(s, 0), gaps: gapsOf(s), now: Date.now(), site: siteLine(s), devices: s.devices, signals: cases.filter((c) => c.site === s.id).flatMap((c) => c.signals), points: s.points.map((p) => ({ device: p.device, name: p.name, label: p.label, unit: p.unit, value: p.quality ? null : valueAt(s.id, p, last(s)), quality: p.quality ?? "good", at: last(s), limits: p.rule ? [limitOf(p.rule)] : [] })) });
   const summary = (c) => { const { device: _d, signals: _s, rules: _r, history: _h, innocent: _i, blockers: _b, ...line } = c; return line; };
 
   function credit(uscc) {
@@ -215,6 +255,8 @@ export function world() {
       if (p[0] === "businesses") return p[1] ? ok(credit(p[1])) : ok([...Object.values(businesses), sites[3].business].map((b) => ({ ...b, grade: credit(b.uscc).grade, entries: credit(b.uscc).entries.length })));
       const entry = p[0] === "credit" && entries.find((e) => e.id === p[1]);
       if (entry) return act(entry, p[2], body, user);
+      if (p[0] === "fleet" && !p[1]) return ok({ now: Date.now(), as_of: Date.now() - 1000, agents: sites.map(fleetLine).sort((a, b) => Number(b.state === "offline") - Number(a.state === "offline") || (a.today.share ?? 1) - (b.today.share ?? 1)) });
+      if (p[0] === "fleet") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? ok(fleetPage(s)) : null; }
       if (p[0] === "status") return ok(status());
       if (p[0] === "inspection") return ok(plan());
       if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };

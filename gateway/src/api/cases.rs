@@ -27,6 +27,8 @@ use serde::Deserialize;
 
 /// Readings in a bundle at most, per point.
 const READINGS_MAX: usize = 200_000;
+/// Messages in a bundle at most, per device.
+const RAWS_MAX: usize = 100_000;
 
 /// Which cases.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -209,6 +211,16 @@ impl Inner {
     }
 }
 
+/// The time around the episode that a bundle shows.
+fn period(case: &Case, time_scale: f64, now: Timestamp) -> (Timestamp, Timestamp) {
+    let margin = (1_800_000.0 / time_scale) as i64;
+    let to = match case.is_ongoing {
+        true => now,
+        false => case.last_at.plus_millis(margin),
+    };
+    (case.opened_at.plus_millis(-margin), to)
+}
+
 /// The readings of every point of the devices around the episode, as CSV.
 async fn readings_of(
     api: &Api,
@@ -216,13 +228,7 @@ async fn readings_of(
     signals: &[Signal],
     now: Timestamp,
 ) -> Result<Vec<u8>, ApiError> {
-    let margin = (1_800_000.0 / api.0.time_scale) as i64;
-    let from = case.opened_at.plus_millis(-margin);
-    let to = if case.is_ongoing {
-        now
-    } else {
-        case.last_at.plus_millis(margin)
-    };
+    let (from, to) = period(case, api.0.time_scale, now);
     let series: &Series = &api.0.series;
     let devices = decide::devices(signals);
     let mut csv = String::from("device_time,device,point,unit,value,quality\n");
@@ -244,6 +250,36 @@ async fn readings_of(
         }
     }
     Ok(csv.into_bytes())
+}
+
+/// What the devices sent around the episode, byte for byte: one part a device, one JSON object a message.
+fn sent_by(
+    inner: &Inner,
+    case: &Case,
+    signals: &[Signal],
+    now: Timestamp,
+) -> Result<Vec<(String, Vec<u8>)>, ApiError> {
+    let (from, to) = period(case, inner.time_scale, now);
+    let mut parts = Vec::new();
+    for device in decide::devices(signals) {
+        let sent = inner
+            .coverage
+            .raws(&case.site, device, from, to, RAWS_MAX)
+            .map_err(ApiError::internal)?;
+        let lines = sent.iter().map(|(head, bytes)| {
+            let line = serde_json::json!({
+                "device_time": head.at.to_string(), "edge_time": head.edge_at.to_string(),
+                "gateway_time": head.received_at.to_string(), "agent": head.agent, "record": head.sequence,
+                "hex": crate::store::hex(bytes), "text": std::str::from_utf8(bytes).ok(),
+            });
+            format!("{line}\n")
+        });
+        let text: String = lines.collect();
+        if !text.is_empty() {
+            parts.push((format!("raw/{device}.jsonl"), text.into_bytes()));
+        }
+    }
+    Ok(parts)
 }
 
 fn seal(
@@ -269,13 +305,15 @@ fn seal(
     let json = |value: &serde_json::Value| {
         serde_json::to_vec_pretty(value).expect("a part is always JSON")
     };
-    let parts = [
+    let raw = sent_by(inner, case, signals, verdict.at)?;
+    let mut parts = vec![
         ("readings.csv", readings.to_vec()),
         ("signals.json", json(&serde_json::json!(signals))),
         ("rules.json", json(&serde_json::json!(rules))),
         ("provenance.json", json(&provenance)),
         ("decision.json", json(&serde_json::json!(verdict))),
     ];
+    parts.extend(raw.iter().map(|(name, sent)| (name.as_str(), sent.clone())));
     let of = Subject {
         case: &case.id,
         uscc: &business.uscc,

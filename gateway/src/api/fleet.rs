@@ -37,8 +37,8 @@ pub async fn enroll(
 }
 
 /// All agents, with their certificates and codes.
-#[utoipa::path(get, path = "/api/agents", responses((status = 200, body = FleetView)))]
-pub async fn agents(_: SignedIn, Shared(api): Shared<Api>) -> Answer<FleetView> {
+#[utoipa::path(get, path = "/api/agents", responses((status = 200, body = AgentsView)))]
+pub async fn agents(_: SignedIn, Shared(api): Shared<Api>) -> Answer<AgentsView> {
     let view = api.blocking(|inner| {
         let known = inner.fleet.known().map_err(ApiError::internal)?;
         let now = Timestamp::now();
@@ -47,7 +47,7 @@ pub async fn agents(_: SignedIn, Shared(api): Shared<Api>) -> Answer<FleetView> 
             let site = inner.registry.site(&agent.site);
             AgentView::of(agent, site.map(|site| site.name.clone()), now)
         };
-        Ok(FleetView {
+        Ok(AgentsView {
             now: now.as_millis(),
             agents: known.into_iter().map(view).collect(),
             wrong_codes: inner.fleet.wrong_codes(),
@@ -87,13 +87,13 @@ pub async fn add(
 }
 
 /// Takes back everything an agent has; a connection of it ends at once.
-#[utoipa::path(post, path = "/api/agents/{agent}/revoke", request_body = Revoke, responses((status = 200, body = FleetView), (status = 403, body = Refused), (status = 404, body = Refused)))]
+#[utoipa::path(post, path = "/api/agents/{agent}/revoke", request_body = Revoke, responses((status = 200, body = AgentsView), (status = 403, body = Refused), (status = 404, body = Refused)))]
 pub async fn revoke(
     SignedIn(user): SignedIn,
     Shared(api): Shared<Api>,
     Path(agent): Path<String>,
     Json(body): Json<Revoke>,
-) -> Answer<FleetView> {
+) -> Answer<AgentsView> {
     user.must(Act::KeepAgents)?;
     let reason = body.reason.trim().to_owned();
     if reason.is_empty() {
@@ -130,7 +130,7 @@ fn refuse(error: EnrolError) -> ApiError {
     let conflict = |zh: String| ApiError::Conflict(Text::new(zh, en.clone()));
     match error {
         EnrolError::Off => conflict(
-            "本网关不办理入网：请设置 broker.listen_tls（不写 [broker.tls]），并运行 gateway ca init".into(),
+            "本网关不办理接入：请设置 broker.listen_tls（不写 [broker.tls]），并运行 gateway ca init".into(),
         ),
         EnrolError::Site(site) => conflict(format!("登记册里没有场所 {site}")),
         EnrolError::Elsewhere { agent, site } => {
@@ -138,14 +138,14 @@ fn refuse(error: EnrolError) -> ApiError {
         }
         EnrolError::TooMany => ApiError::TooMany,
         EnrolError::Unknown => ApiError::Forbidden(Text::new(
-            "没有这个入网码，或者已被新的代替；请用 gateway agent add 重新取一个",
+            "没有这个接入码，或者已被新的代替；请用 gateway agent add 重新取一个",
             format!("{en}, or was replaced by a newer one; get one with `gateway agent add`"),
         )),
         EnrolError::Used(at) => conflict(format!(
-            "这个入网码已经用过（{at}），每个只能用一次；请用 gateway agent add 重新取一个"
+            "这个接入码已经用过（{at}），每个只能用一次；请用 gateway agent add 重新取一个"
         )),
         EnrolError::Expired(at) => ApiError::Forbidden(Text::new(
-            format!("这个入网码已经过期（{at}）；请用 gateway agent add 重新取一个"),
+            format!("这个接入码已经过期（{at}）；请用 gateway agent add 重新取一个"),
             format!("{en}; get a new one with `gateway agent add`"),
         )),
         EnrolError::Ca(crate::ca::CaError::Request) => {

@@ -6,6 +6,7 @@
 
 mod assets; // the console's files
 mod cases; // cases and their decisions
+mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
 mod fleet; // agents: enrolment, the list, revocation
@@ -18,6 +19,7 @@ pub mod view; // what goes over the wire
 
 use crate::{
     account::{self, Act, User},
+    coverage::Coverage,
     credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
@@ -69,6 +71,8 @@ pub struct Inner {
     pub signals: Signals,
     /// Series.
     pub series: Series,
+    /// The coverage ledger.
+    pub coverage: Coverage,
     /// Ingest.
     pub ingest: Ingest,
     /// Sealed evidence.
@@ -180,6 +184,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(credit::act))
         .routes(routes!(plan::plan))
         .routes(routes!(cases::bundle))
+        .routes(routes!(coverage::coverage))
+        .routes(routes!(coverage::fleet))
+        .routes(routes!(coverage::fleet_agent))
         .routes(routes!(status::status))
         .routes(routes!(fleet::enroll))
         .routes(routes!(fleet::agents, fleet::add))

@@ -102,6 +102,15 @@ pub async fn site(
         .iter()
         .filter(|s| s.closed_at.is_none())
         .for_each(|s| open.add(s.severity));
+    let of = id.clone();
+    let (coverage, gaps) = api
+        .blocking(move |inner| {
+            Ok((
+                inner.coverage_today(&of, now)?,
+                inner.gaps_of(&of, |_| true)?,
+            ))
+        })
+        .await?;
     let devices = api
         .0
         .registry
@@ -116,6 +125,8 @@ pub async fn site(
         devices,
         points,
         signals,
+        coverage,
+        gaps,
     }))
 }
 
@@ -220,7 +231,8 @@ pub async fn series(
                 quality: word(r.quality),
             })
             .collect();
-        let gaps = raw_gaps(&points);
+        let mut gaps = raw_gaps(&points);
+        gaps.extend(told_gaps(&api, &site, &device, from, to).await?);
         return Ok(Json(SeriesView {
             from: q.from,
             to: q.to,
@@ -238,6 +250,7 @@ pub async fn series(
         .await
         .map_err(ApiError::internal)?;
     let width = ((q.to - q.from) / found.len().max(1) as i64).max(1);
+    let told = told_gaps(&api, &site, &device, from, to).await?;
     let mut gaps: Vec<Gap> = Vec::new();
     let mut buckets = Vec::new();
     for b in &found {
@@ -266,6 +279,9 @@ pub async fn series(
             }
         }
     }
+    // What an agent explained is not said once more as silence.
+    gaps.retain(|g| g.reason != "no_data" || !told.iter().any(|t| t.from < g.to && t.to > g.from));
+    gaps.extend(told);
     Ok(Json(SeriesView {
         from: q.from,
         to: q.to,
@@ -274,6 +290,32 @@ pub async fn series(
         buckets: Some(buckets),
         gaps,
     }))
+}
+
+/// The gap records of a device within a chart.
+async fn told_gaps(
+    api: &Api,
+    site: &SiteId,
+    device: &DeviceId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Gap>, ApiError> {
+    let (site, device) = (site.clone(), device.clone());
+    let read = move |inner: &super::Inner| {
+        inner
+            .coverage
+            .gaps(&site, from, to, SIGNALS_MAX)
+            .map_err(ApiError::internal)
+    };
+    let told = api.blocking(read).await?.into_iter();
+    Ok(told
+        .filter(|entry| entry.device == device)
+        .map(|entry| Gap {
+            from: entry.gap.from.max(from).as_millis(),
+            to: entry.gap.to.min(to).as_millis(),
+            reason: crate::coverage::Why::Gap(entry.gap.reason).word(),
+        })
+        .collect())
 }
 
 /// Absences in a row are one gap, with the reason of the first.

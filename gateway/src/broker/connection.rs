@@ -115,6 +115,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
             "MQTT connection refused: the client id is in use by another identity"
         );
     };
+    // It may have been revoked while it came in; from here on an expulsion finds it.
+    if !shared.directory.still_admits(&identity, Timestamp::now()) {
+        let answer = ConnectAnswer::Credentials;
+        refuse(&mut stream, connect.version, answer, &shared).await;
+        return tracing::info!(peer, client, "MQTT connection refused: just revoked");
+    }
     tracing::debug!(peer, client, name = identity.name, "MQTT client connected");
     shared.tell_entered(&identity, &peer, place.took_over());
     let mut connection = Connection {

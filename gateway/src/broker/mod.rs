@@ -274,9 +274,9 @@ impl Broker {
         self.0.registry.count()
     }
 
-    /// Who is connected.
-    pub fn identities(&self) -> Vec<Identity> {
-        self.0.registry.identities()
+    /// Who is connected, of those that `which` accepts.
+    pub fn identities(&self, which: impl Fn(&Identity) -> bool) -> Vec<Identity> {
+        self.0.registry.identities(which)
     }
 
     /// Replaces the clients, and ends the connections of those who would not be let in any more.

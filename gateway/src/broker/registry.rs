@@ -1,11 +1,17 @@
 //! Who is connected, by client id. A client that connects again takes over from its earlier connection, and
-//! gets its place only when that has ended (its will published, its readings journaled).
+//! gets its place only when that has ended (its will published, its readings journaled). Who took over is left alone for
+//! a few seconds: two boxes with one identity take turns slowly, and a lost link is still replaced at once.
 
 use super::access::Identity;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// So long nobody takes over from who took over. Shorter than clients wait for an answer.
+const TURN: Duration = Duration::from_secs(3);
 
 /// Why a connection has to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +27,8 @@ struct Entry {
     number: u64,
     identity: Identity,
     peer: String,
+    /// Until when it is left alone, if it took over.
+    turn_to: Option<Instant>,
     kick: watch::Sender<Option<Kick>>,
     gone: watch::Receiver<()>,
 }
@@ -48,15 +56,18 @@ impl Registry {
     pub async fn enter(&self, client: &str, identity: &Identity, peer: &str) -> Option<Place> {
         let mut took_over = None;
         loop {
-            let mut gone = {
+            let wait = {
                 let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
                 match entries.get(client) {
                     Some(entry) if entry.identity.name != identity.name => return None,
-                    Some(entry) => {
-                        entry.kick.send_replace(Some(Kick::TakenOver));
-                        took_over = Some(entry.peer.clone());
-                        entry.gone.clone()
-                    }
+                    Some(entry) => match entry.turn_to.filter(|to| *to > Instant::now()) {
+                        Some(turn_to) => Err(turn_to),
+                        None => {
+                            entry.kick.send_replace(Some(Kick::TakenOver));
+                            took_over = Some(entry.peer.clone());
+                            Ok(entry.gone.clone())
+                        }
+                    },
                     None => {
                         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
                         let (here, gone) = watch::channel(());
@@ -65,6 +76,7 @@ impl Registry {
                             number,
                             identity: identity.clone(),
                             peer: peer.to_owned(),
+                            turn_to: took_over.as_ref().map(|_| Instant::now() + TURN),
                             kick,
                             gone,
                         };
@@ -81,7 +93,10 @@ impl Registry {
                     }
                 }
             };
-            while gone.changed().await.is_ok() {}
+            match wait {
+                Ok(mut gone) => while gone.changed().await.is_ok() {},
+                Err(turn_to) => sleep_until(turn_to).await,
+            }
         }
     }
 
@@ -93,10 +108,11 @@ impl Registry {
         }
     }
 
-    /// Who is connected.
-    pub fn identities(&self) -> Vec<Identity> {
+    /// Who is connected, of those that `which` accepts.
+    pub fn identities(&self, which: impl Fn(&Identity) -> bool) -> Vec<Identity> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.values().map(|e| e.identity.clone()).collect()
+        let identities = entries.values().map(|entry| &entry.identity);
+        identities.filter(|id| which(id)).cloned().collect()
     }
 
     /// How many clients are connected.

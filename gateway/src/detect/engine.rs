@@ -127,6 +127,8 @@ impl Rules {
                 }
                 Entry::Tick(at) => self.pass(seq, at.as_millis(), out),
                 Entry::Session(session) => self.pass(seq, session.at.as_millis(), out),
+                Entry::Gap(gap) => self.pass(seq, gap.received_at.as_millis(), out),
+                Entry::Raw(..) => {}
             }
         }
         Ok(())

@@ -149,7 +149,7 @@ pub fn clients(
     Ok(clients)
 }
 
-/// The site of a known agent: of the registry, or where it was enrolled.
+/// The site of a known agent: of the registry, or where it was or is to be enrolled.
 pub fn site_of(
     records: &Records,
     registry: &Registry,
@@ -159,8 +159,12 @@ pub fn site_of(
         return Ok(Some(known.site.clone()));
     }
     let enrolled = store::agents(records)?;
-    let found = enrolled.into_iter().find(|a| a.name == agent.as_str());
-    Ok(found.map(|agent| agent.site))
+    if let Some(known) = enrolled.into_iter().find(|a| a.name == agent.as_str()) {
+        return Ok(Some(known.site));
+    }
+    let codes = store::codes(records)?;
+    let found = codes.into_iter().find(|code| code.agent == *agent);
+    Ok(found.map(|code| code.site))
 }
 
 /// What is known of one agent.
@@ -249,7 +253,7 @@ impl Fleet {
     pub fn known(&self) -> Result<Vec<Known>, RecordsError> {
         let mut known = known(&self.0.records, &self.0.registry)?;
         let noticed = lock(&self.0.noticed);
-        let connected = self.0.broker.identities();
+        let connected = self.0.broker.identities(|_| true);
         for agent in &mut known {
             agent.noticed = noticed.get(&agent.name).cloned().unwrap_or_default();
             agent.is_connected = connected.iter().any(|c| c.name == agent.name);

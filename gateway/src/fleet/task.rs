@@ -150,16 +150,19 @@ impl Fleet {
             return;
         }
         asked.retain(|_, at| at.elapsed() < ASK_EVERY);
-        let due = |identity: &Identity| {
-            let certificate = identity.certificate.as_ref()?;
+        let is_due = |identity: &Identity| {
+            let certificate = identity.certificate.as_ref();
+            certificate.is_some_and(|c| c.is_due(now)) && !asked.contains_key(&identity.name)
+        };
+        let named = |identity: Identity| {
             let Role::Agent { site } = &identity.role else {
                 return None;
             };
-            let is_due = certificate.is_due(now) && !asked.contains_key(&identity.name);
             let agent = AgentId::new(identity.name.as_str()).ok()?;
-            is_due.then_some((SiteId::new(site.as_str()).ok()?, agent))
+            Some((SiteId::new(site.as_str()).ok()?, agent))
         };
-        let due: Vec<_> = self.0.broker.identities().iter().filter_map(due).collect();
+        let due = self.0.broker.identities(is_due);
+        let due: Vec<_> = due.into_iter().filter_map(named).collect();
         for (site, agent) in due {
             asked.insert(agent.to_string(), Instant::now());
             self.command(site, agent, payload::renew_command(now));

@@ -3,7 +3,13 @@
 //! Promise: any bytes give metrics or [`Malformed`], never a panic. Only the fields the gateway uses are
 //! looked at; others are skipped by their wire type. Numbers follow `sparkplug_b.proto` of Sparkplug B 3.0.
 
-use contract::{Timestamp, receipt};
+use contract::{
+    Timestamp,
+    receipt::{self, Receipt},
+};
+use std::io::Read as _;
+
+const INFLATED_MAX: u64 = 8 << 20;
 
 /// The bytes are not a protobuf message of this shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +34,9 @@ pub enum Value<'a> {
     Bool(bool),
     /// `string_value`.
     Text(&'a [u8]),
-    /// A data set, template, bytes or extension.
+    /// `bytes_value`.
+    Bytes(&'a [u8]),
+    /// A data set, template or extension.
     Other,
 }
 
@@ -207,6 +215,7 @@ fn metric(bytes: &[u8]) -> Result<Metric<'_>, Malformed> {
             (7, Field::Varint(n)) => metric.is_null = n != 0,
             (9, Field::Bytes(set)) => metric.properties = Some(set),
             (15, Field::Bytes(text)) => metric.value = Value::Text(text),
+            (16, Field::Bytes(bytes)) => metric.value = Value::Bytes(bytes),
             (16..=19, _) => metric.value = Value::Other,
             _ => {}
         }
@@ -266,7 +275,7 @@ pub fn number(value: Value<'_>, datatype: u32) -> Option<f64> {
         (Value::Int(v), _) => f64::from(v),
         (Value::Long(v), 1..=4) => v as i64 as f64,
         (Value::Long(v), _) => v as f64,
-        (Value::None | Value::Text(_) | Value::Other, _) => return None,
+        (Value::None | Value::Text(_) | Value::Bytes(_) | Value::Other, _) => return None,
     })
 }
 
@@ -286,16 +295,28 @@ pub fn rebirth_request(now: Timestamp) -> Vec<u8> {
 }
 
 /// Payload of a receipt.
-pub fn receipt_command(now: Timestamp, stream: &str, through: u64) -> Vec<u8> {
+pub fn receipt_command(now: Timestamp, said: &Receipt) -> Vec<u8> {
     let mut name = Vec::new();
     put_bytes(&mut name, 1, receipt::STREAM.as_bytes());
     put_number(&mut name, 4, 12);
-    put_bytes(&mut name, 15, stream.as_bytes());
-    let mut number = Vec::new();
-    put_bytes(&mut number, 1, receipt::THROUGH.as_bytes());
-    put_number(&mut number, 4, 8);
-    put_number(&mut number, 11, through);
-    command(now, &[name, number])
+    put_bytes(&mut name, 15, said.stream.as_bytes());
+    let number = |name: &str, n| {
+        let mut number = Vec::new();
+        put_bytes(&mut number, 1, name.as_bytes());
+        put_number(&mut number, 4, 8);
+        put_number(&mut number, 11, n);
+        number
+    };
+    let through = number(receipt::THROUGH, said.through);
+    let highest = number(receipt::HIGHEST, said.highest);
+    if said.also.is_empty() {
+        return command(now, &[name, through, highest]);
+    }
+    let mut also = Vec::new();
+    put_bytes(&mut also, 1, receipt::ALSO.as_bytes());
+    put_number(&mut also, 4, 12);
+    put_bytes(&mut also, 15, receipt::also_to_text(&said.also).as_bytes());
+    command(now, &[name, through, highest, also])
 }
 
 fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
@@ -305,6 +326,26 @@ fn command(now: Timestamp, metrics: &[Vec<u8>]) -> Vec<u8> {
         put_bytes(&mut payload, 2, metric);
     }
     payload
+}
+
+/// The payload in the body of a compressed one.
+pub fn inflate(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut inflated = Vec::new();
+    let read = if body.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::GzDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    } else {
+        flate2::read::ZlibDecoder::new(body)
+            .take(INFLATED_MAX)
+            .read_to_end(&mut inflated)
+    };
+    match read {
+        Ok(_) if (inflated.len() as u64) < INFLATED_MAX => Ok(inflated),
+        _ => Err(Malformed(
+            "the compressed body cannot be inflated within its limit",
+        )),
+    }
 }
 
 fn put_varint(to: &mut Vec<u8>, mut n: u64) {
@@ -335,7 +376,13 @@ mod tests {
     fn a_receipt_is_read_back_by_another_implementation() {
         use srad_types::payload::Message;
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let payload = Payload::decode(&receipt_command(now, "流-1", 300)[..]).unwrap();
+        let mut said = Receipt {
+            stream: "流-1".into(),
+            through: 300,
+            highest: 310,
+            also: vec![(302, 305), (310, 310)],
+        };
+        let payload = Payload::decode(&receipt_command(now, &said)[..]).unwrap();
         assert_eq!(payload.timestamp, Some(1_795_000_000_000));
         assert_eq!(
             payload.metrics[0].value,
@@ -345,6 +392,17 @@ mod tests {
             payload.metrics[1].value,
             Some(metric::Value::LongValue(300))
         );
+        assert_eq!(
+            payload.metrics[2].value,
+            Some(metric::Value::LongValue(310))
+        );
+        assert_eq!(
+            payload.metrics[3].value,
+            Some(metric::Value::StringValue("302-305,310-310".into()))
+        );
+        said.also.clear();
+        let short = Payload::decode(&receipt_command(now, &said)[..]).unwrap();
+        assert_eq!(short.metrics.len(), 3);
         let payload = Payload::decode(&rebirth_request(now)[..]).unwrap();
         assert_eq!(
             payload.metrics[0].value,

@@ -27,6 +27,9 @@ pub struct Point {
     pub unit: String,
     /// Factor code (HJ 212 table B, for example `a21026`); empty if not announced.
     pub factor: String,
+    /// The longest time between two readings in ms, where the birth promised one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u64>,
 }
 
 /// The points by number and by name. Cheap to clone; all clones see the same points.
@@ -67,7 +70,7 @@ impl Dictionary {
     }
 
     /// The number of `point` and whether it or its description is new (then it must be written down with
-    /// the next block). The identity of a point is site, device and name; unit, factor and agent may change.
+    /// the next block). The identity of a point is site, device and name; unit, factor, agent and promise may change.
     pub fn intern(&self, point: Point) -> (PointKey, bool) {
         let identity = (point.site.clone(), point.device.clone(), point.name.clone());
         let mut inner = self
@@ -122,6 +125,7 @@ mod tests {
             name: PointName::new(name).unwrap(),
             unit: String::new(),
             factor: String::new(),
+            every_ms: None,
         }
     }
 

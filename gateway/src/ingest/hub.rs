@@ -197,6 +197,23 @@ pub enum OpenError {
     },
 }
 
+/// An agent as it is now.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Its site.
+    pub site: SiteId,
+    /// Its name.
+    pub agent: AgentId,
+    /// Whether its birth came, and no death since.
+    pub is_online: bool,
+    /// When anything came from it last.
+    pub heard_at: Option<Timestamp>,
+    /// What it said last of itself (`OneDoor/Status`), and when that came.
+    pub status: Option<(Timestamp, serde_json::Value)>,
+    /// Its devices, and whether each is online.
+    pub devices: Vec<(DeviceId, bool)>,
+}
+
 /// See the module. Clones share everything.
 #[derive(Clone)]
 pub struct Ingest(Arc<Inner>);
@@ -313,6 +330,26 @@ impl Ingest {
             .collect()
     }
 
+    /// What is known now of the agents heard of since the start.
+    pub fn heard(&self) -> Vec<Heard> {
+        let nodes: Vec<SharedNode> = lock(&self.0.nodes).values().cloned().collect();
+        let heard = |node: &SharedNode| {
+            let node = lock(node);
+            let devices = node
+                .devices()
+                .map(|(id, is_online)| (id.clone(), is_online));
+            Heard {
+                site: node.site.clone(),
+                agent: node.agent.clone(),
+                is_online: node.is_online(),
+                heard_at: node.heard_at(),
+                status: node.status().cloned(),
+                devices: devices.collect(),
+            }
+        };
+        nodes.iter().map(heard).collect()
+    }
+
     /// Writes a tick into the journal whenever nothing else was written for `every`, until dropped. Rules about
     /// silence need to see time pass, also on replay.
     pub async fn tick(&self, every: Duration) {
@@ -386,18 +423,22 @@ impl Ingest {
         node.clone()
     }
 
-    pub(super) fn intern(&self, point: Point) -> PointKey {
+    /// The number of a point, and what was promised of it before.
+    pub(super) fn intern(&self, point: Point) -> (PointKey, Option<u64>) {
         let json = serde_json::to_vec(&point).expect("a point is always JSON");
         // The lock is held over both steps: no other block may use the number before its note is listed.
         let mut unwritten = lock(&self.0.unwritten);
-        let (key, is_new) = self.0.dictionary.intern(point);
+        let dictionary = &self.0.dictionary;
+        let before = dictionary.find(&point.site, &point.device, &point.name);
+        let before = before.and_then(|key| dictionary.get(key)?.every_ms);
+        let (key, is_new) = dictionary.intern(point);
         if is_new {
             unwritten.insert(key.0, json);
             self.0
                 .unwritten_count
                 .store(unwritten.len(), Ordering::Release);
         }
-        key
+        (key, before)
     }
 
     /// The notes that a block with this body must carry now.
@@ -405,14 +446,14 @@ impl Ingest {
         if self.0.unwritten_count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
-        let mut used: Vec<u32> = record::entries(body)
-            .flatten()
-            .filter_map(|entry| match entry {
-                Entry::Data(_, samples) => Some(samples.map(|sample| sample.point.0)),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let mut used: Vec<u32> = Vec::new();
+        for entry in record::entries(body).flatten() {
+            match entry {
+                Entry::Data(_, samples) => used.extend(samples.map(|sample| sample.point.0)),
+                Entry::Session(session) => used.extend(session.promises.iter().map(|p| p.0.0)),
+                _ => {}
+            }
+        }
         used.sort_unstable();
         used.dedup();
         let unwritten = lock(&self.0.unwritten);

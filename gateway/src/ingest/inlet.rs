@@ -4,7 +4,9 @@
 //! Promise: a token is given back in [`Done::acks`] only after what it stands for is on disk (or was refused
 //! and counted). At most one batch of an inlet is on its way at a time, so a failed one leaves no false claim.
 
-use super::decode;
+use super::beside::Beside;
+use super::decode::{self, inflate};
+use super::dictionary::Point;
 use super::hub::{Ingest, SharedNode};
 use super::json;
 use super::json_route::{JsonRoute, take_json};
@@ -14,14 +16,12 @@ use super::session::{self, Fault, Numbers, Taken, check_time};
 use contract::{Timestamp, topic};
 use journal::Staged;
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// Topics one inlet remembers; beyond this it starts over.
 const ROUTES_MAX: usize = 20_000;
 /// Room of the first batch; later ones begin with the size of the one before.
 const BATCH_START: usize = 1 << 10;
-const INFLATED_MAX: u64 = 8 << 20;
 
 /// A message the gateway wants published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,11 +273,13 @@ impl Inlet {
         let mut node = lock(shared);
         match kind {
             K::NodeData | K::DeviceData => {
+                let mut beside = Beside::default();
                 let (taken, needs_rebirth) = node.data(
                     device,
                     head,
                     payload,
                     now,
+                    &mut beside,
                     &mut self.samples,
                     &mut self.faults,
                 )?;
@@ -288,12 +290,20 @@ impl Inlet {
                         payload: decode::rebirth_request(now),
                     });
                 }
+                let origin = (!beside.is_empty()).then(|| node.origin(device));
                 drop(node);
                 match taken {
                     Taken::Journal { head, numbered } => {
                         self.encoder.data(head, &self.samples);
+                        if let Some(origin) = origin {
+                            let at = self.samples.first().map(|sample| sample.at_ms);
+                            beside.write(&mut self.encoder, &origin, head, at);
+                        }
                         if let Some(stream) = numbered {
-                            touch(&mut self.touched, shared, stream, Some(head.sequence));
+                            let one = (head.sequence, head.sequence);
+                            for numbers in beside.given_up().chain([one]) {
+                                touch(&mut self.touched, shared, stream, Some(numbers));
+                            }
                         }
                     }
                     Taken::Duplicate { stream } => {
@@ -304,8 +314,15 @@ impl Inlet {
                 }
             }
             K::NodeBirth | K::DeviceBirth => {
-                let ingest = self.ingest.clone();
-                let mut intern = move |point| ingest.intern(point);
+                let (ingest, mut promises) = (self.ingest.clone(), Vec::new());
+                let mut intern = |point: Point| {
+                    let every = point.every_ms.unwrap_or(0);
+                    let (key, before) = ingest.intern(point);
+                    if every > 0 || before.is_some() {
+                        promises.push((key, every));
+                    }
+                    key
+                };
                 let birth = node.birth(
                     device,
                     head,
@@ -315,8 +332,9 @@ impl Inlet {
                     &mut self.samples,
                     &mut self.faults,
                 )?;
-                self.encoder
-                    .session(&change(&node, &self.routes[self.last].topic, true, now));
+                let mut change = change(&node, &self.routes[self.last].topic, true, now);
+                change.promises = promises;
+                self.encoder.session(&change);
                 self.encoder.data(birth.head, &self.samples);
                 drop(node);
                 if let (K::NodeBirth, Some(stream)) = (kind, birth.stream) {
@@ -327,7 +345,7 @@ impl Inlet {
                 }
             }
             K::NodeDeath | K::DeviceDeath => {
-                if node.death(device, head, payload) {
+                if node.death(device, head, payload, now) {
                     self.encoder
                         .session(&change(&node, &self.routes[self.last].topic, false, now));
                 }
@@ -484,10 +502,10 @@ impl Inlet {
         {
             let mut node = lock(&node);
             node.committed(stream, &numbers);
-            if let Some((name, through)) = node.receipt(stream) {
+            if let Some(receipt) = node.receipt(stream) {
                 commands.push(Command {
                     topic: format!("spBv1.0/{}/NCMD/{}", node.site, node.agent),
-                    payload: decode::receipt_command(now, name, through),
+                    payload: decode::receipt_command(now, &receipt),
                 });
             }
         }
@@ -520,6 +538,7 @@ impl Inlet {
                     agent,
                     device: None,
                     is_online: false,
+                    promises: Vec::new(),
                 });
             }
         }
@@ -537,16 +556,22 @@ fn change(node: &session::Node, topic: &[u8], is_online: bool, now: Timestamp) -
         agent: node.agent.clone(),
         device,
         is_online,
+        promises: Vec::new(),
     }
 }
 
 #[inline]
-fn touch(touched: &mut Vec<Touched>, node: &SharedNode, stream: usize, number: Option<u64>) {
+fn touch(
+    touched: &mut Vec<Touched>,
+    node: &SharedNode,
+    stream: usize,
+    numbers: Option<(u64, u64)>,
+) {
     let known = touched
         .iter_mut()
         .rev()
         .find(|t| t.stream == stream && Arc::ptr_eq(&t.node, node));
-    let numbers = match known {
+    let all = match known {
         Some(touched) => &mut touched.numbers,
         None => {
             touched.push(Touched {
@@ -557,28 +582,11 @@ fn touch(touched: &mut Vec<Touched>, node: &SharedNode, stream: usize, number: O
             &mut touched.last_mut().expect("just pushed").numbers
         }
     };
-    let Some(number) = number else { return };
-    match numbers.last_mut() {
-        Some((_, to)) if *to + 1 == number => *to = number,
-        _ => numbers.push((number, number)),
-    }
-}
-
-fn inflate(body: &[u8]) -> Result<Vec<u8>, decode::Malformed> {
-    let mut inflated = Vec::new();
-    let read = if body.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::GzDecoder::new(body)
-            .take(INFLATED_MAX)
-            .read_to_end(&mut inflated)
-    } else {
-        flate2::read::ZlibDecoder::new(body)
-            .take(INFLATED_MAX)
-            .read_to_end(&mut inflated)
+    let Some((from, through)) = numbers else {
+        return;
     };
-    match read {
-        Ok(_) if (inflated.len() as u64) < INFLATED_MAX => Ok(inflated),
-        _ => Err(decode::Malformed(
-            "the compressed body cannot be inflated within its limit",
-        )),
+    match all.last_mut() {
+        Some((_, to)) if *to + 1 == from => *to = through,
+        _ => all.push((from, through)),
     }
 }

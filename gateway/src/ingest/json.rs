@@ -160,9 +160,13 @@ impl<'a> Scan<'a> {
         if rest[length] != b'"' {
             return None;
         }
+        let name = &rest[..length];
+        if !name.is_ascii() && std::str::from_utf8(name).is_err() {
+            return None;
+        }
         self.at += length + 1;
         self.expect(b':')?;
-        Some(&rest[..length])
+        Some(name)
     }
 
     #[inline]
@@ -174,8 +178,10 @@ impl<'a> Scan<'a> {
             n = n.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
             self.at += 1;
         }
+        let digits = self.bytes.get(start..self.at)?;
+        let is_padded = digits.len() > 1 && digits[0] == b'0';
         let is_whole = !matches!(self.bytes.get(self.at), Some(b'.' | b'e' | b'E'));
-        (self.at > start && is_whole).then_some(n)
+        (!digits.is_empty() && !is_padded && is_whole).then_some(n)
     }
 
     #[inline]

@@ -81,14 +81,16 @@ fn find_json(route: &mut JsonRoute, at: usize, name: &[u8], ingest: &Ingest) -> 
         .ok()
         .and_then(|text| PointName::new(text).ok())
         .map(|name| {
-            ingest.intern(Point {
+            let (key, _) = ingest.intern(Point {
                 site: route.site.clone(),
                 agent: None,
                 device: route.device.clone(),
                 name,
                 unit: String::new(),
                 factor: String::new(),
-            })
+                every_ms: None,
+            });
+            key
         });
     if route.names.len() < NAMES_MAX {
         let at = at.min(route.names.len());

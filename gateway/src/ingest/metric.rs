@@ -54,6 +54,31 @@ fn stated_quality(set: &[u8]) -> Quality {
     }
 }
 
+/// When a message came, and whether its times may be impossible.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    pub now: Timestamp,
+    /// It is a numbered record: its agent says itself which readings have a time that is not to be trusted.
+    pub is_numbered: bool,
+}
+
+impl Came {
+    /// Why a time is no measurement time. What a numbered record itself doubts, or says to be missing, stands under the
+    /// time that the agent's clock showed, be it 1970: it is kept and seen, and no rule counts it.
+    fn objection(self, at_ms: i64, quality: Quality) -> Option<Reason> {
+        let is_doubted = matches!(
+            quality,
+            Quality::Missing(_) | Quality::Suspect(Doubt::UntrustedClock)
+        );
+        if self.is_numbered && is_doubted && (0..YEAR_2100_MS).contains(&at_ms) {
+            return None;
+        }
+        check_time(at_ms, self.now)
+    }
+}
+
+const YEAR_2100_MS: i64 = 4_102_444_800_000;
+
 /// Turns a metric into a sample, or says why not.
 #[inline]
 pub(super) fn sample(
@@ -61,18 +86,18 @@ pub(super) fn sample(
     point: PointKey,
     datatype: u32,
     at_ms: i64,
-    now: Timestamp,
+    came: Came,
     samples: &mut Vec<Sample>,
     faults: &mut Vec<Fault>,
 ) {
-    if let Some(reason) = check_time(at_ms, now) {
+    let stated = metric.properties.map_or(Quality::Good, stated_quality);
+    if let Some(reason) = came.objection(at_ms, stated) {
         faults.push((
             reason,
             format!("the time is {}", Timestamp::from_millis(at_ms)),
         ));
         return;
     }
-    let stated = metric.properties.map_or(Quality::Good, stated_quality);
     let datatype = if metric.datatype == 0 {
         datatype
     } else {
@@ -102,4 +127,34 @@ pub(super) fn sample(
         value,
         quality,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impossible_time_is_kept_only_where_a_numbered_record_says_that_it_is_not_to_be_trusted() {
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let objection =
+            |is_numbered, at_ms, quality| Came { now, is_numbered }.objection(at_ms, quality);
+        let (doubted, missing) = (
+            Quality::Suspect(Doubt::UntrustedClock),
+            Quality::Missing(Absence::NoAnswer),
+        );
+        let ahead = now.as_millis() + 40 * 86_400_000;
+        for at_ms in [0, 86_400_000, ahead] {
+            assert_eq!(objection(true, at_ms, doubted), None);
+            assert_eq!(objection(true, at_ms, missing), None);
+            assert!(objection(true, at_ms, Quality::Good).is_some());
+            assert!(objection(true, at_ms, Quality::Suspect(Doubt::Fault)).is_some());
+            assert!(objection(false, at_ms, doubted).is_some());
+        }
+        assert_eq!(objection(true, -1, doubted), Some(Reason::TimeAncient));
+        assert_eq!(
+            objection(true, YEAR_2100_MS, doubted),
+            Some(Reason::TimeAhead)
+        );
+        assert_eq!(objection(false, now.as_millis(), Quality::Good), None);
+    }
 }

@@ -4,12 +4,13 @@
 //! measurement times are never rewritten; nothing is refused without a counter, a reason and a fix.
 //!
 //! Read in this order: `dictionary` (points and their numbers), `record` (how entries stand in a block),
-//! `decode` (Sparkplug B payloads, read where they lie), `metric` (a metric becomes a sample), `json` and
-//! `json_route` (plain telemetry), `ranges` (which record numbers were received), `session` (one agent between
-//! birth and death), `refused` (what was not taken, and why), `set_aside` (those messages, kept whole), `inlet`
-//! (one connection's way into the journal), `hub` (what all connections share), `external` (readings from a
-//! broker that is not ours).
+//! `decode` (Sparkplug B payloads, read where they lie), `metric` (a metric becomes a sample), `beside` (what comes
+//! beside readings), `json` and `json_route` (plain telemetry), `ranges` (which record numbers were received), `table`
+//! (what a birth announced), `session` (one agent between birth and death), `refused` (what was not taken, and why),
+//! `set_aside` (those messages, kept whole), `inlet` (one connection's way into the journal), `hub` (what all
+//! connections share), `external` (readings from a broker that is not ours).
 
+pub mod beside;
 pub mod decode;
 pub mod dictionary;
 pub mod external;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod refused;
 pub mod session;
 pub mod set_aside;
+mod table;
 
 pub use hub::{Config, Ingest, JsonPattern, OpenError};
 pub use inlet::{Command, Done, Inlet, Next};

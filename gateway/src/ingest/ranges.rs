@@ -61,6 +61,19 @@ impl Ranges {
         }
     }
 
+    /// The ranges behind the unbroken run from 1.
+    pub fn beyond(&self) -> &[(u64, u64)] {
+        match self.0.first() {
+            Some(&(1, _)) => &self.0[1..],
+            _ => &self.0,
+        }
+    }
+
+    /// The highest number in the set; 0 if it is empty.
+    pub fn highest(&self) -> u64 {
+        self.0.last().map_or(0, |&(_, to)| to)
+    }
+
     /// As text for the journal's notes: `1-300,302-310`.
     pub fn to_text(&self) -> String {
         let parts: Vec<String> = self
@@ -101,6 +114,7 @@ mod tests {
                 model.insert(n);
                 let through = (1..).take_while(|n| model.contains(n)).last().unwrap_or(0);
                 assert_eq!(ranges.through(), through);
+                assert_eq!(Some(&ranges.highest()), model.last());
                 for n in 0..45 {
                     assert_eq!(ranges.contains(n), model.contains(&n), "{n} in {ranges:?}");
                 }

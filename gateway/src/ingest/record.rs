@@ -8,16 +8,20 @@
 //! | 1 data | `flags u8` (1 historical, 2 plain telemetry), `received_at i64`, `edge_at i64`, `sequence u64` (0 = none), `base i64`, `count u16`, then per reading: zigzag varint of the point number's difference to the previous one (first: to 0), zigzag varint of its time minus `base` in ms, `quality u8`, and `f64` LE unless the quality says missing |
 //! | 2 tick | `at i64`: time passed; written when nothing else was, so that rules about silence can be replayed |
 //! | 3 session | JSON of [`Session`] |
+//! | 4 gap | JSON of [`GapEntry`]: readings of a device that will never come |
+//! | 5 raw | `length u16`, that many bytes JSON of [`RawHead`], then what the device sent, byte for byte |
 //!
 //! All integers are little-endian, all times milliseconds since 1970.
 
 use super::dictionary::PointKey;
-use contract::{AgentId, DeviceId, Quality, SiteId, Timestamp};
+use contract::{AgentId, DeviceId, Gap, Quality, SiteId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 const DATA: u8 = 1;
 const TICK: u8 = 2;
 const SESSION: u8 = 3;
+const GAP: u8 = 4;
+const RAW: u8 = 5;
 const HEADER: usize = 5;
 const DATA_FIXED: usize = 1 + 8 * 4 + 2;
 
@@ -62,6 +66,46 @@ pub struct Session {
     pub device: Option<DeviceId>,
     /// Birth (true) or death (false).
     pub is_online: bool,
+    /// In a birth of a device: its points with the longest time between two readings in ms that is promised from now on;
+    /// 0 takes a promise back. Points that never had one are not named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<(PointKey, u64)>,
+}
+
+/// Readings of a device that will never come, as the agent said it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapEntry {
+    /// When the gateway received it.
+    pub received_at: Timestamp,
+    /// The site.
+    pub site: SiteId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The device.
+    pub device: DeviceId,
+    /// The agent's record number; 0 if the sender does not number.
+    pub sequence: u64,
+    /// What is missing, and why.
+    pub gap: Gap,
+}
+
+/// The head of what a device sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawHead {
+    /// Device time of the first reading of the same record; when the agent sent it if it has none.
+    pub at: Timestamp,
+    /// When the agent sent it.
+    pub edge_at: Timestamp,
+    /// When the gateway received it.
+    pub received_at: Timestamp,
+    /// The site.
+    pub site: SiteId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The device.
+    pub device: DeviceId,
+    /// The agent's record number; 0 if the sender does not number.
+    pub sequence: u64,
 }
 
 /// One entry of a block.
@@ -73,6 +117,10 @@ pub enum Entry<'a> {
     Tick(Timestamp),
     /// An agent or device came or went.
     Session(Session),
+    /// Readings of a device will never come.
+    Gap(GapEntry),
+    /// What a device sent, byte for byte.
+    Raw(RawHead, &'a [u8]),
 }
 
 /// Why a body cannot be read. It was written by this code and is covered by the hash chain, so this means a
@@ -142,6 +190,24 @@ impl Encoder {
     pub fn session(&mut self, session: &Session) {
         let start = self.begin(SESSION);
         serde_json::to_writer(&mut self.body, session).expect("a session is always JSON");
+        self.end(start);
+    }
+
+    /// Appends a gap record.
+    pub fn gap(&mut self, gap: &GapEntry) {
+        let start = self.begin(GAP);
+        serde_json::to_writer(&mut self.body, gap).expect("a gap is always JSON");
+        self.end(start);
+    }
+
+    /// Appends what a device sent.
+    pub fn raw(&mut self, head: &RawHead, bytes: &[u8]) {
+        let start = self.begin(RAW);
+        let head = serde_json::to_vec(head).expect("a head is always JSON");
+        let length = u16::try_from(head.len()).expect("names are at most 64 characters long");
+        self.body.extend_from_slice(&length.to_le_bytes());
+        self.body.extend_from_slice(&head);
+        self.body.extend_from_slice(bytes);
         self.end(start);
     }
 
@@ -218,6 +284,10 @@ impl<'a> Iterator for Entries<'a> {
                 SESSION => serde_json::from_slice(bytes)
                     .map(Entry::Session)
                     .map_err(|_| damaged("the session is not JSON")),
+                GAP => serde_json::from_slice(bytes)
+                    .map(Entry::Gap)
+                    .map_err(|_| damaged("the gap is not JSON")),
+                RAW => raw(bytes).ok_or(damaged("the head of what a device sent is damaged")),
                 _ => continue,
             });
         }
@@ -248,6 +318,12 @@ fn data(bytes: &[u8]) -> Option<Entry<'_>> {
     ))
 }
 
+fn raw(bytes: &[u8]) -> Option<Entry<'_>> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    let (head, sent) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    Some(Entry::Raw(serde_json::from_slice(head).ok()?, sent))
+}
+
 /// The readings of a data entry. Ends early if the bytes are damaged; compare with [`Samples::remaining`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples<'a> {
@@ -272,7 +348,9 @@ impl Iterator for Samples<'_> {
         if self.left == 0 {
             return None;
         }
-        let point = self.previous + unzigzag(take_varint(&mut self.bytes)?);
+        let point = self
+            .previous
+            .wrapping_add(unzigzag(take_varint(&mut self.bytes)?));
         let at_ms = self
             .base
             .wrapping_add(unzigzag(take_varint(&mut self.bytes)?));
@@ -363,12 +441,41 @@ mod tests {
             agent: AgentId::new("a").unwrap(),
             device: None,
             is_online: false,
+            promises: vec![(PointKey(7), 60_000)],
+        };
+        let at = Timestamp::from_millis;
+        let (site, agent) = (session.site.clone(), session.agent.clone());
+        let device = DeviceId::new("d").unwrap();
+        let gap = GapEntry {
+            received_at: at(9),
+            site: site.clone(),
+            agent: agent.clone(),
+            device: device.clone(),
+            sequence: 8,
+            gap: Gap {
+                from: at(1),
+                to: at(2),
+                readings: 4,
+                reason: contract::GapReason::BufferFull,
+                records: Some((3, 7)),
+            },
+        };
+        let sent = RawHead {
+            at: at(1),
+            edge_at: at(2),
+            received_at: at(3),
+            site,
+            agent,
+            device,
+            sequence: 9,
         };
         let mut encoder = Encoder::default();
         encoder.data(head, &samples);
         encoder.body.extend_from_slice(&[200, 2, 0, 0, 0, 9, 9]);
         encoder.tick(Timestamp::from_millis(42));
         encoder.session(&session);
+        encoder.gap(&gap);
+        encoder.raw(&sent, b"##0101QN=\xff\r\n");
         let (body, readings) = encoder.finish();
         assert_eq!(readings, 4);
 
@@ -390,6 +497,9 @@ mod tests {
             Some(Ok(Entry::Tick(Timestamp::from_millis(42))))
         );
         assert_eq!(read.next(), Some(Ok(Entry::Session(session))));
+        assert_eq!(read.next(), Some(Ok(Entry::Gap(gap))));
+        let expected = Entry::Raw(sent, b"##0101QN=\xff\r\n");
+        assert_eq!(read.next(), Some(Ok(expected)));
         assert_eq!(read.next(), None);
     }
 

@@ -38,11 +38,13 @@ pub enum Reason {
     NoTime,
     /// A site, device or point name is not allowed.
     BadName,
+    /// A gap record cannot be read or cannot be true.
+    BadGap,
 }
 
 impl Reason {
     /// All reasons, for the metrics page.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Malformed,
         Reason::Oversized,
         Reason::NoBirth,
@@ -53,6 +55,7 @@ impl Reason {
         Reason::TimeAncient,
         Reason::NoTime,
         Reason::BadName,
+        Reason::BadGap,
     ];
 
     /// The label in metrics.
@@ -68,6 +71,7 @@ impl Reason {
             Reason::TimeAncient => "time_ancient",
             Reason::NoTime => "no_time",
             Reason::BadName => "bad_name",
+            Reason::BadGap => "bad_gap",
         }
     }
 
@@ -91,6 +95,9 @@ impl Reason {
                 "set the sender's clock (NTP) and check the unit of its time stamps"
             }
             Reason::NoTime => "send the measurement time; the gateway does not invent one",
+            Reason::BadGap => {
+                "send OneDoor/Gap as the contract describes it; only records before the one that says so can be given up"
+            }
             Reason::BadName => "use 1 to 64 characters without / + # $ , = quotes or backslash",
         }
     }

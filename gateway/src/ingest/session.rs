@@ -5,14 +5,19 @@
 //! NDEATH counts only for the birth with its `bdSeq`. For agents that number their records it also says which
 //! were already received, so that a record sent again is journaled once.
 
-use super::decode::{self, Head, Malformed, Metric, Value};
+use super::beside::{Beside, Origin, Ours, is_ours};
+use super::decode::{self, Head, Malformed, Metric, Value, property};
 use super::dictionary::{Point, PointKey};
-use super::metric::{edge_time, sample, text_property, unknown_metric, whole};
+use super::metric::{Came, edge_time, sample, text_property, unknown_metric, whole};
 use super::ranges::Ranges;
 use super::record::{DataHead, Sample};
 use super::refused::Reason;
-use contract::{AgentId, DeviceId, PointName, SiteId, Timestamp, receipt};
-use std::collections::HashMap;
+use super::table::{Slot, Table};
+use contract::{
+    AgentId, DeviceId, PointName, SiteId, Timestamp,
+    payload::EVERY,
+    receipt::{self, Receipt},
+};
 
 /// A rebirth is asked for at most this often.
 pub const REBIRTH_EVERY_MS: i64 = 5_000;
@@ -20,7 +25,6 @@ pub const REBIRTH_EVERY_MS: i64 = 5_000;
 pub const DEVICES_MAX: usize = 10_000;
 /// Streams remembered of one agent at most; the oldest is forgotten.
 const STREAMS_MAX: usize = 16;
-const ALIAS_DENSE_MAX: u64 = 65_536;
 const YEAR_2000_MS: i64 = 946_684_800_000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -39,65 +43,6 @@ pub fn check_time(at_ms: i64, now: Timestamp) -> Option<Reason> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Slot {
-    #[default]
-    Unknown,
-    Sequence,
-    Ignored,
-    Point {
-        key: PointKey,
-        datatype: u32,
-    },
-}
-
-/// The metrics of a node or device, as its birth announced them.
-#[derive(Debug, Default)]
-struct Table {
-    is_online: bool,
-    dense: Vec<Slot>,
-    sparse: HashMap<u64, Slot>,
-    by_name: HashMap<Vec<u8>, Slot>,
-}
-
-impl Table {
-    #[inline]
-    fn find(&self, metric: &Metric<'_>) -> Slot {
-        if let Some(alias) = metric.alias {
-            if let Some(slot) = self.dense.get(alias as usize) {
-                return *slot;
-            }
-            if let Some(slot) = self.sparse.get(&alias) {
-                return *slot;
-            }
-        }
-        metric
-            .name
-            .and_then(|name| self.by_name.get(name))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    fn set(&mut self, metric: &Metric<'_>, slot: Slot) {
-        if let Some(name) = metric.name {
-            self.by_name.insert(name.to_vec(), slot);
-        }
-        match metric.alias {
-            Some(alias) if alias < ALIAS_DENSE_MAX => {
-                let at = alias as usize;
-                if self.dense.len() <= at {
-                    self.dense.resize(at + 1, Slot::Unknown);
-                }
-                self.dense[at] = slot;
-            }
-            Some(alias) => {
-                self.sparse.insert(alias, slot);
-            }
-            None => {}
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Stream {
     name: String,
@@ -105,6 +50,23 @@ struct Stream {
     committed: Ranges,
     /// On disk or on the way there.
     staged: Ranges,
+}
+
+impl Stream {
+    /// Notes the number of a record and those it gives up; false, and nothing is noted, if there is no room.
+    fn stage(&mut self, sequence: u64, beside: &Beside<'_>) -> bool {
+        let mut given_up = beside.given_up().peekable();
+        if given_up.peek().is_none() {
+            return self.staged.insert(sequence);
+        }
+        let mut staged = self.staged.clone();
+        let fits = given_up.all(|(from, to)| staged.insert_range(from, to));
+        let fits = fits && staged.insert(sequence);
+        if fits {
+            self.staged = staged;
+        }
+        fits
+    }
 }
 
 /// What a data message turned out to be.
@@ -149,6 +111,10 @@ pub struct Node {
     stream: Option<usize>,
     streams: Vec<Stream>,
     asked_at: Option<Timestamp>,
+    /// When anything came from it last.
+    heard_at: Option<Timestamp>,
+    /// What it said last of itself, and when.
+    status: Option<(Timestamp, serde_json::Value)>,
 }
 
 impl Node {
@@ -172,12 +138,45 @@ impl Node {
             stream: None,
             streams,
             asked_at: None,
+            heard_at: None,
+            status: None,
         }
     }
 
     /// True between birth and death.
     pub fn is_online(&self) -> bool {
         self.table.is_online
+    }
+
+    /// When anything came from it last, since the gateway started.
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.heard_at
+    }
+
+    /// What it said last of itself, and when that came.
+    pub fn status(&self) -> Option<&(Timestamp, serde_json::Value)> {
+        self.status.as_ref()
+    }
+
+    /// The devices heard of, and whether each is online.
+    pub fn devices(&self) -> impl Iterator<Item = (&DeviceId, bool)> {
+        self.devices.iter().map(|(id, table)| (id, table.is_online))
+    }
+
+    /// Whose a message of `device` (or of the node itself) is.
+    pub(super) fn origin(&self, device: Option<usize>) -> Origin {
+        Origin {
+            site: self.site.clone(),
+            agent: self.agent.clone(),
+            device: self.device_id(device),
+        }
+    }
+
+    fn device_id(&self, device: Option<usize>) -> DeviceId {
+        match device {
+            Some(at) => self.devices[at].0.clone(),
+            None => DeviceId::new(self.agent.as_str()).expect("an agent's name is a device's name"),
+        }
     }
 
     /// The place of a device; `None` if there are too many.
@@ -225,15 +224,11 @@ impl Node {
         samples: &mut Vec<Sample>,
         faults: &mut Vec<Fault>,
     ) -> Result<Birth, Malformed> {
-        let mut table = Table {
-            is_online: true,
-            ..Table::default()
-        };
+        let mut table = Table::default();
+        table.is_online = true;
         let (mut stream, mut bd_seq, mut first) = (None, None, None);
-        let device_id = match device {
-            Some(at) => self.devices[at].0.clone(),
-            None => DeviceId::new(self.agent.as_str()).expect("an agent's name is a device's name"),
-        };
+        self.heard_at = Some(now);
+        let device_id = self.device_id(device);
         let mut is_historical = false;
         for metric in decode::metrics(payload) {
             let metric = metric?;
@@ -260,6 +255,11 @@ impl Node {
                     table.set(&metric, Slot::Ignored);
                     continue;
                 }
+                Some(ours) if ours.starts_with(receipt::PREFIX) => {
+                    let slot = Ours::named(ours).map_or(Slot::Ignored, Slot::Beside);
+                    table.set(&metric, slot);
+                    continue;
+                }
                 Some(control)
                     if control.starts_with("Node Control/")
                         || control.starts_with("Device Control/") =>
@@ -270,7 +270,10 @@ impl Node {
                 _ => {}
             }
             if !decode::is_numeric(metric.datatype)
-                || matches!(metric.value, Value::Text(_) | Value::Other)
+                || matches!(
+                    metric.value,
+                    Value::Text(_) | Value::Bytes(_) | Value::Other
+                )
             {
                 table.set(&metric, Slot::Ignored);
                 continue;
@@ -298,6 +301,7 @@ impl Node {
                 name: point,
                 unit: text_property(&metric, "engUnit"),
                 factor: text_property(&metric, "factor"),
+                every_ms: promised(&metric),
             });
             let slot = Slot::Point {
                 key,
@@ -313,7 +317,10 @@ impl Node {
                     key,
                     metric.datatype,
                     at_ms as i64,
-                    now,
+                    Came {
+                        now,
+                        is_numbered: false,
+                    },
                     samples,
                     faults,
                 );
@@ -386,18 +393,21 @@ impl Node {
         at
     }
 
-    /// A data message of the node or of a device. `samples` gets its readings.
+    /// A data message of the node or of a device. `samples` gets its readings, `beside` what else it carries.
     ///
     /// The flag of the answer is true when a rebirth is needed.
-    pub fn data(
+    #[allow(clippy::too_many_arguments)]
+    pub fn data<'a>(
         &mut self,
         device: Option<usize>,
         head: &Head<'_>,
-        payload: &[u8],
+        payload: &'a [u8],
         now: Timestamp,
+        beside: &mut Beside<'a>,
         samples: &mut Vec<Sample>,
         faults: &mut Vec<Fault>,
     ) -> Result<(Taken, bool), Malformed> {
+        self.heard_at = Some(now);
         let is_born = self.table.is_online && device.is_none_or(|at| self.devices[at].1.is_online);
         if !is_born {
             self.expected_seq = None;
@@ -414,12 +424,20 @@ impl Node {
             if slot == Slot::Unknown {
                 slot = node.find(&metric);
             }
+            if slot == Slot::Unknown && is_ours(&metric) {
+                let name = metric.name.and_then(|name| std::str::from_utf8(name).ok());
+                slot = name
+                    .and_then(Ours::named)
+                    .map_or(Slot::Ignored, Slot::Beside);
+            }
             match slot {
                 Slot::Point { key, datatype } => {
                     is_historical |= metric.is_historical;
                     match metric.timestamp.or(head.timestamp) {
                         Some(at_ms) => {
-                            sample(&metric, key, datatype, at_ms as i64, now, samples, faults)
+                            let is_numbered = sequence > 0;
+                            let came = Came { now, is_numbered };
+                            sample(&metric, key, datatype, at_ms as i64, came, samples, faults)
                         }
                         None => faults.push((
                             Reason::NoTime,
@@ -428,6 +446,7 @@ impl Node {
                     }
                 }
                 Slot::Sequence => sequence = whole(metric.value).unwrap_or(0),
+                Slot::Beside(ours) => beside.take(ours, metric.value, faults),
                 Slot::Ignored => {}
                 Slot::Unknown => {
                     if unknown == 0 {
@@ -438,6 +457,10 @@ impl Node {
             }
         }
         needs_rebirth |= unknown > 0;
+        beside.check(sequence, now, faults);
+        if let Some(status) = beside.status.take() {
+            self.status = Some((now, status));
+        }
         let mut numbered = None;
         if sequence > 0 {
             let Some(at) = self.stream else {
@@ -451,7 +474,7 @@ impl Node {
                 return Ok((Taken::Duplicate { stream: at }, needs_rebirth));
             }
             // Without a receipt the record is sent again, after the rebirth, complete.
-            if unknown > 0 || !self.streams[at].staged.insert(sequence) {
+            if unknown > 0 || !self.streams[at].stage(sequence, beside) {
                 return Ok((Taken::Refused, needs_rebirth));
             }
             numbered = Some(at);
@@ -468,7 +491,14 @@ impl Node {
     }
 
     /// A death. True if something that was online is now offline.
-    pub fn death(&mut self, device: Option<usize>, head: &Head<'_>, payload: &[u8]) -> bool {
+    pub fn death(
+        &mut self,
+        device: Option<usize>,
+        head: &Head<'_>,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> bool {
+        self.heard_at = Some(now);
         if let Some(at) = device {
             self.follow_seq(head);
             return std::mem::take(&mut self.devices[at].1.is_online);
@@ -517,15 +547,28 @@ impl Node {
         }
     }
 
-    /// Name of a stream and the record through which it is on disk without a gap.
-    pub fn receipt(&self, stream: usize) -> Option<(&str, u64)> {
+    /// What to say of a stream: the record through which it is on disk without a gap, some of what is on disk beyond, and
+    /// the highest number heard of.
+    pub fn receipt(&self, stream: usize) -> Option<Receipt> {
         let stream = self.streams.get(stream)?;
-        Some((&stream.name, stream.committed.through()))
+        Some(Receipt {
+            stream: stream.name.clone(),
+            through: stream.committed.through(),
+            highest: stream.staged.highest(),
+            also: receipt::few(stream.committed.beyond()),
+        })
     }
 }
 
 /// Inclusive ranges of record numbers in the order they came.
 pub type Numbers = Vec<(u64, u64)>;
+
+/// The longest time between two readings that a birth promises, in ms.
+fn promised(metric: &Metric<'_>) -> Option<u64> {
+    const MAX_MS: u64 = 366 * DAY_MS as u64;
+    let every = metric.properties.and_then(|set| property(set, EVERY));
+    every.and_then(whole).filter(|ms| (1..=MAX_MS).contains(ms))
+}
 
 fn sequence_metric() -> Metric<'static> {
     Metric {

@@ -71,6 +71,7 @@ impl Stage {
             name: PointName::new(name).unwrap(),
             unit: unit.to_owned(),
             factor: String::new(),
+            every_ms: None,
         };
         self.dictionary.intern(point).0
     }

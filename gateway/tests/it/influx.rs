@@ -176,6 +176,7 @@ impl World {
             name: PointName::new(name).unwrap(),
             unit: "℃".into(),
             factor: String::new(),
+            every_ms: None,
         };
         self.dictionary.intern(point).0
     }

@@ -1,5 +1,6 @@
 //! The gateway, one story per file.
 
+mod coverage;
 mod detect;
 mod influx;
 mod ingest;

@@ -13,6 +13,11 @@ fn body(seq: u64) -> Vec<u8> {
     vec![seq as u8; 100 + (seq as usize * 7919) % 30_000]
 }
 
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
 fn options() -> Options {
     Options {
         page_size: 4096,
@@ -32,14 +37,20 @@ fn crash_child() {
     let mut out = std::io::stdout();
     loop {
         let seq = journal.head().0.0 + 1;
-        let notes = vec![("last".to_owned(), seq.to_le_bytes().to_vec())];
+        let mut notes = vec![("last".to_owned(), seq.to_le_bytes().to_vec())];
+        // Every tenth block takes the place of older ones; the note beside it says where the journal begins then.
+        let through = if seq.is_multiple_of(10) { seq - 5 } else { 0 };
+        if through > 0 {
+            let first = through + 1;
+            notes.push(("first".to_owned(), first.to_le_bytes().to_vec()));
+        }
         let staged = Staged {
             at_ms: seq as i64,
             count: 1,
             body: body(seq),
             notes,
         };
-        let committed = journal.append_blocking(staged).unwrap();
+        let committed = wait(journal.append_over(Seq(through), staged)).unwrap();
         writeln!(out, "committed {}", committed.seq).unwrap();
         out.flush().unwrap();
     }
@@ -86,8 +97,9 @@ fn check(path: &std::path::Path, promised: u64) {
     let head = journal.head().0.0;
     assert!(head >= promised, "head {head}, promised {promised}");
     assert_eq!(journal.verify().unwrap().damage, []);
-    let blocks = journal.read(Seq(1), usize::MAX).unwrap();
-    assert_eq!(blocks.len() as u64, head);
+    let first = journal.first();
+    let blocks = journal.read(first, usize::MAX).unwrap();
+    assert_eq!(blocks.len() as u64, head + 1 - first.0);
     for block in blocks {
         assert!(
             block.body[..] == body(block.seq.0)[..],
@@ -95,6 +107,12 @@ fn check(path: &std::path::Path, promised: u64) {
             block.seq
         );
     }
+    let note = &journal.notes("first").unwrap()[0].1;
+    assert_eq!(
+        note[..],
+        first.0.to_le_bytes(),
+        "blocks went without the block they made room for, or it came without"
+    );
     let note = &journal.notes("last").unwrap()[0].1;
     assert_eq!(
         note[..],

@@ -51,7 +51,11 @@ async fn run(seed: u64) {
     let mut model = Model::default();
     for _ in 0..400 {
         match random.below(20) {
-            0..=9 => append(&journal, &mut model, &mut random).await,
+            0..=7 => append(&journal, &mut model, &mut random, 0).await,
+            8..=9 => {
+                let through = random.below(model.head + 3);
+                append(&journal, &mut model, &mut random, through).await;
+            }
             10 => {
                 model.cursor = random.below(model.head + 1);
                 journal.set_cursor("c", Seq(model.cursor)).await.unwrap();
@@ -77,7 +81,8 @@ async fn run(seed: u64) {
     compare(&journal, &model, &mut random);
 }
 
-async fn append(journal: &Journal, model: &mut Model, random: &mut Random) {
+/// Appends, and gives up the blocks up to `through` with it.
+async fn append(journal: &Journal, model: &mut Model, random: &mut Random, through: u64) {
     let size = random.below(9_000);
     let body: Vec<u8> = (0..size).map(|_| random.below(256) as u8).collect();
     let at_ms = random.below(1 << 40) as i64;
@@ -88,21 +93,23 @@ async fn append(journal: &Journal, model: &mut Model, random: &mut Random) {
     let notes = vec![(key.clone(), value.clone())];
     let used: usize = model.blocks.values().map(|b| b.1.len()).sum();
     assert_eq!(journal.bytes_used(), used as u64);
-    let result = journal
-        .append(Staged {
-            at_ms,
-            count: 3,
-            body: body.clone(),
-            notes,
-        })
-        .await;
-    if used as u64 + size > LIMIT {
+    let staged = Staged {
+        at_ms,
+        count: 3,
+        body: body.clone(),
+        notes,
+    };
+    let result = journal.append_over(Seq(through), staged).await;
+    let kept = model.blocks.range(through + 1..).map(|(_, b)| b.1.len());
+    if kept.sum::<usize>() as u64 + size > LIMIT {
         assert!(
             matches!(result, Err(AppendError::Full { .. })),
             "{result:?}"
         );
         return;
     }
+    model.trimmed = model.trimmed.max(through.min(model.head));
+    model.blocks.retain(|seq, _| *seq > model.trimmed);
     model.head += 1;
     assert_eq!(result.unwrap().seq.0, model.head);
     model.blocks.insert(model.head, (at_ms, body));

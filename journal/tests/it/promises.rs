@@ -209,3 +209,61 @@ fn another_file_is_refused_in_words() {
         Err(OpenError::Format { found: 0, .. })
     ));
 }
+
+#[test]
+fn a_follower_goes_on_behind_a_missing_block_and_the_one_that_is_chained_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.db");
+    filled(&path, 9);
+    sql(&path, "DELETE FROM block WHERE seq = 4");
+    let journal = Journal::open(&path, Options::small()).unwrap();
+    let mut follower = journal.follow(Seq(1));
+    let (mut given, mut skipped) = (Vec::new(), Vec::new());
+    while follower.position() <= journal.head().0 {
+        match follower.next_blocking(Duration::from_secs(1)) {
+            Ok(block) => given.extend(block.map(|block| block.seq.0)),
+            Err(error) => {
+                skipped.push(follower.position().0);
+                assert!(follower.skip(&error), "{error}");
+            }
+        }
+    }
+    assert_eq!(given, [1, 2, 3, 6, 7, 8, 9]);
+    assert_eq!(skipped, [4, 5]);
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_keeps_its_numbers_in_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.db");
+    filled(&path, 40);
+    sql(&path, "DELETE FROM block WHERE seq <= 7");
+    sql(&path, "UPDATE anchor SET seq = 7, hash = zeroblob(32)");
+    sql(
+        &path,
+        "UPDATE block SET body = zeroblob(300) WHERE seq = 20",
+    );
+    sql(&path, "DELETE FROM block WHERE seq = 30");
+    sql(&path, "INSERT OR REPLACE INTO cursor VALUES ('c', 12)");
+    let copy = folder.path().join("copy.db");
+    let done = journal::salvage(&path, &copy, &Options::small()).unwrap();
+    let journal = Journal::open(&copy, Options::small()).unwrap();
+    let blocks = journal.read(Seq(8), usize::MAX).unwrap();
+    let empty: Vec<u64> = blocks
+        .iter()
+        .filter(|block| block.body.is_empty())
+        .map(|block| block.seq.0)
+        .collect();
+    // 8 has no anchor that fits it, and 31 nothing before it.
+    assert_eq!(empty, [8, 20, 30, 31]);
+    assert_eq!((done.blocks, done.damaged), (29, 4));
+    assert_eq!((journal.first(), journal.head().0), (Seq(8), Seq(40)));
+    assert_eq!(journal.cursor("c").unwrap(), Seq(12));
+    assert_eq!(journal.verify().unwrap().damage, []);
+    let whole = blocks.iter().filter(|block| !block.body.is_empty());
+    assert!(
+        whole
+            .into_iter()
+            .all(|block| block.body[..] == [block.seq.0 as u8; 300])
+    );
+}

@@ -178,7 +178,7 @@ fn copy(from: &Path, to: &Path) {
         "agent.key",
         "agent.crt",
         "ca.crt",
-        "enrolment.toml",
+        "enrolled.toml",
         "edge-agent.toml",
     ] {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
@@ -287,10 +287,15 @@ async fn beyond_the_grace_or_never_seen_an_expired_certificate_lets_nobody_in() 
     let unseen = world.enrolled_before("box-8", "never", 180).await;
     let fingerprint = world.certificate("never").fingerprint;
     let forget = "DELETE FROM agent_certificate WHERE fingerprint = ?1";
+    let tell = "UPDATE progress SET n = n + 1 WHERE name = 'fleet'";
     world
         .records
-        .write("forget", |tx| tx.execute(forget, [&fingerprint]))
+        .write("forget", |tx| {
+            tx.execute(forget, [&fingerprint])?;
+            tx.execute(tell, [])
+        })
         .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let (ancient, unseen) = (run(&ancient).await, run(&unseen).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(ancient.metrics().connections.get(), 0);

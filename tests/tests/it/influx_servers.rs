@@ -42,6 +42,7 @@ fn point(dictionary: &Dictionary, name: &str) -> PointKey {
         name: PointName::new(name).unwrap(),
         unit: "℃".into(),
         factor: String::new(),
+        every_ms: None,
     };
     dictionary.intern(point).0
 }

@@ -2,6 +2,7 @@
 
 mod enrol;
 mod influx_servers;
+mod link;
 mod outage;
 mod pymodbus;
 mod replay;

@@ -169,7 +169,7 @@ fn numbers() -> Vec<Number> {
         },
         Number {
             written: None,
-            quality: Quality::Missing(Absence::Refused),
+            quality: Quality::Missing(Absence::NoSuchRegister),
             ..at(500, "u16", "abcd", "not_there", Value::Null, f64::NAN)
         },
         bit("coil", 3, "coil_on", true),

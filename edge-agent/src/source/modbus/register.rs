@@ -60,7 +60,11 @@ words!(
     /// Four registers, IEEE 754 double.
     F64 = "f64",
     /// One bit: 0 or 1.
-    Bool = "bool"
+    Bool = "bool",
+    /// Some bits of a register, as an unsigned number; which ones says [`Bits`].
+    Bits = "bits",
+    /// Text, two bytes in a register; only for what an instrument says of itself.
+    Text = "string"
 );
 
 words!(
@@ -84,14 +88,49 @@ impl Function {
 }
 
 impl Kind {
-    /// How many registers (or bits) it takes.
+    /// How many registers (or bits) it takes; a text says itself how many.
     pub fn width(self) -> u16 {
         match self {
-            Kind::U16 | Kind::I16 | Kind::Bool => 1,
+            Kind::U16 | Kind::I16 | Kind::Bool | Kind::Bits | Kind::Text => 1,
             Kind::U32 | Kind::I32 | Kind::F32 => 2,
             Kind::U64 | Kind::I64 | Kind::F64 => 4,
         }
     }
+}
+
+/// Which bits of a register are meant; bit 0 is the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bits {
+    /// The lowest of them.
+    pub first: u8,
+    /// How many.
+    pub count: u8,
+}
+
+impl Bits {
+    /// Their place in the register.
+    pub fn mask(self) -> u16 {
+        let all = (1u32 << self.count) - 1;
+        (all << self.first) as u16
+    }
+
+    /// What they hold.
+    pub fn of(self, register: u16) -> u16 {
+        (register & self.mask()) >> self.first
+    }
+}
+
+/// The text in `words` without the zeros and blanks around it; `None` if it is not printable. Orders that swap bytes swap
+/// the two letters of each register.
+pub fn text(order: WordOrder, words: &[u16]) -> Option<String> {
+    let bytes = words.iter().flat_map(|word| match order {
+        WordOrder::Abcd | WordOrder::Cdab => word.to_be_bytes(),
+        WordOrder::Badc | WordOrder::Dcba => word.to_le_bytes(),
+    });
+    let text = String::from_utf8(bytes.collect()).ok()?;
+    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    let is_text = !text.is_empty() && !text.chars().any(char::is_control);
+    is_text.then(|| text.to_owned())
 }
 
 /// The number in `words`; `None` if there are not exactly as many as the kind takes. NaN stays NaN.
@@ -111,13 +150,14 @@ pub fn decode(kind: Kind, order: WordOrder, words: &[u16]) -> Option<f64> {
         bits = bits << 16 | u64::from(if is_swapped { word.swap_bytes() } else { word });
     }
     Some(match kind {
-        Kind::U16 | Kind::U32 | Kind::U64 => bits as f64,
+        Kind::U16 | Kind::U32 | Kind::U64 | Kind::Bits => bits as f64,
         Kind::I16 => f64::from(bits as u16 as i16),
         Kind::I32 => f64::from(bits as u32 as i32),
         Kind::I64 => bits as i64 as f64,
         Kind::F32 => f64::from(f32::from_bits(bits as u32)),
         Kind::F64 => f64::from_bits(bits),
         Kind::Bool => f64::from(u8::from(bits != 0)),
+        Kind::Text => return None,
     })
 }
 
@@ -168,6 +208,23 @@ mod tests {
                 .is_nan()
         );
         assert_eq!(decode(Kind::F32, WordOrder::Abcd, &[0x7FC0]), None);
+    }
+
+    #[test]
+    fn bits_of_a_register_and_text_are_read() {
+        let bits = |first, count| Bits { first, count };
+        assert_eq!(bits(0, 1).of(0b0101), 1);
+        assert_eq!(bits(1, 1).of(0b0101), 0);
+        assert_eq!(bits(2, 3).of(0b1_1100), 7);
+        assert_eq!(bits(15, 1).of(0x8000), 1);
+        assert_eq!(bits(0, 16).of(0xFFFF), 0xFFFF);
+        let words = [0x4142, 0x3132, 0x2000];
+        assert_eq!(text(WordOrder::Abcd, &words).as_deref(), Some("AB12"));
+        let swapped = words.map(u16::swap_bytes);
+        assert_eq!(text(WordOrder::Badc, &swapped).as_deref(), Some("AB12"));
+        assert_eq!(text(WordOrder::Abcd, &[0, 0]), None);
+        assert_eq!(text(WordOrder::Abcd, &[0x0741]), None);
+        assert_eq!(text(WordOrder::Abcd, &[0xC328]), None);
     }
 
     #[test]

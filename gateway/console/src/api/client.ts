@@ -52,6 +52,8 @@ export const api = {
     refresh();
   },
   plan: () => told(client.GET("/api/inspection/plan")),
+  fleet: () => clocked(client.GET("/api/fleet")),
+  fleetAgent: (agent: string) => clocked(client.GET("/api/fleet/{agent}", { params: { path: { agent } } })),
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

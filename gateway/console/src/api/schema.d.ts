@@ -1,6 +1,41 @@
 // Generated from gateway/openapi.json by `npm run generate`. Do not edit.
 
 export interface paths {
+    "/api/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All agents, with their certificates and codes. */
+        get: operations["agents"];
+        put?: never;
+        /** Makes a one-time code for an agent; it is shown once and kept nowhere. */
+        post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{agent}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back everything an agent has; a connection of it ends at once. */
+        post: operations["revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/businesses": {
         parameters: {
             query?: never;
@@ -103,6 +138,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The coverage ledger: what was expected, what came, what did not and why. */
+        get: operations["coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/credit/{id}/{action}": {
         parameters: {
             query?: never;
@@ -120,6 +172,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/enroll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enrols the agent that knows a one-time code. Nobody signs in: the seal shows that the sender knows the code. */
+        post: operations["enroll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/evidence/{id}/bundle": {
         parameters: {
             query?: never;
@@ -129,6 +198,40 @@ export interface paths {
         };
         /** A sealed bundle, as a ZIP file. */
         get: operations["bundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All agents, the worst first. */
+        get: operations["fleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fleet/{agent}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An agent with its devices, its coverage by day and its gap records. */
+        get: operations["fleet_agent"];
         put?: never;
         post?: never;
         delete?: never;
@@ -266,12 +369,24 @@ export interface components {
          * @description What a person may do beside looking.
          * @enum {string}
          */
-        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record";
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents";
         /**
          * @description What can be done with an entry.
          * @enum {string}
          */
         Action: "in_force" | "objection" | "uphold" | "correct" | "withdraw" | "repair";
+        /** @description Which agent a code is for. */
+        AddAgent: {
+            /** @description Its name. */
+            agent: string;
+            /** @description Its site. */
+            site: string;
+            /**
+             * Format: int32
+             * @description How long the code may be used; 15 minutes if left out.
+             */
+            valid_minutes?: number | null;
+        };
         /** @description An agent. */
         AgentLine: {
             /** @description Its name. */
@@ -283,10 +398,109 @@ export interface components {
             state: components["schemas"]["AgentState"];
         };
         /**
+         * @description How it stands with an agent's identity.
+         * @enum {string}
+         */
+        AgentStanding: "waiting" | "good" | "revoked";
+        /**
          * @description Whether an agent is connected.
          * @enum {string}
          */
         AgentState: "online" | "offline" | "unheard";
+        /** @description An agent. */
+        AgentView: {
+            /** @description Its name. */
+            agent: string;
+            certificate?: null | components["schemas"]["CertificateView"];
+            code?: null | components["schemas"]["PendingView"];
+            /**
+             * Format: int64
+             * @description When it was enrolled last.
+             */
+            enrolled_at?: number | null;
+            /** @description It is connected now. */
+            is_connected: boolean;
+            /** @description It is in the registry. */
+            is_registered: boolean;
+            /**
+             * Format: int64
+             * @description When it came in last with a certificate.
+             */
+            last_seen?: number | null;
+            refusal?: null | components["schemas"]["RefusalView"];
+            /**
+             * Format: int64
+             * @description Certificates of it that were not let in, since the start.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description When it was revoked last.
+             */
+            revoked_at?: number | null;
+            /** @description Its site's id. */
+            site: string;
+            site_name?: null | components["schemas"]["Text"];
+            /** @description How it stands. */
+            standing: components["schemas"]["AgentStanding"];
+            /** @description Its connections took over from each other. */
+            takeovers: components["schemas"]["TakeoversView"];
+        };
+        /** @description All agents. */
+        AgentsView: {
+            /** @description By name. */
+            agents: components["schemas"]["AgentView"][];
+            /**
+             * Format: int64
+             * @description Events about agents that were dropped since the start because too many came at once.
+             */
+            events_dropped: number;
+            /**
+             * Format: int64
+             * @description The gateway's time.
+             */
+            now: number;
+            /**
+             * Format: int64
+             * @description Codes that were wrong, used or expired, since the start.
+             */
+            wrong_codes: number;
+        };
+        /** @description What became of readings: `expected + extra = in_time + late + missing + silent`, always. */
+        BalanceView: {
+            /**
+             * Format: int64
+             * @description Promised; where nothing was promised, as many as came.
+             */
+            expected: number;
+            /**
+             * Format: int64
+             * @description Came beyond what was promised.
+             */
+            extra: number;
+            /**
+             * Format: int64
+             * @description Came in time, with a value.
+             */
+            in_time: number;
+            /**
+             * Format: int64
+             * @description Came late or from the buffer, with a value.
+             */
+            late: number;
+            /** @description Did not come, and somebody said why. */
+            missing: components["schemas"]["MissingLine"][];
+            /**
+             * Format: double
+             * @description The share of the expected readings that has a value, 0 to 1; `None` where nothing was expected.
+             */
+            share?: number | null;
+            /**
+             * Format: int64
+             * @description Did not come, and nobody has said anything yet; what waits in the agent's buffer is among them.
+             */
+            silent: number;
+        };
         /** @description What happened here before. */
         Before: {
             /**
@@ -335,6 +549,29 @@ export interface components {
              * @description To, exclusive.
              */
             to: number;
+        };
+        /** @description What waits at an agent for a receipt, as it said last. */
+        BufferView: {
+            /**
+             * Format: int64
+             * @description When it said so.
+             */
+            at: number;
+            /**
+             * Format: double
+             * @description Share of the buffer's room in use, 0 to 1.
+             */
+            fill?: number | null;
+            /**
+             * Format: int64
+             * @description Time of the oldest record that waits.
+             */
+            oldest_at?: number | null;
+            /**
+             * Format: int64
+             * @description Records that wait.
+             */
+            records?: number | null;
         };
         /** @description A business with its class. */
         BusinessLine: {
@@ -478,6 +715,25 @@ export interface components {
             /** @description The point. */
             point: string;
         };
+        /** @description A certificate. */
+        CertificateView: {
+            /** @description SHA-256 of it, hexadecimal. */
+            fingerprint: string;
+            /** @description It ran out; its agent renews it when it comes back. */
+            is_expired: boolean;
+            /**
+             * Format: int64
+             * @description When it was issued or first shown.
+             */
+            issued_at: number;
+            /**
+             * Format: int64
+             * @description When it runs out.
+             */
+            not_after: number;
+            /** @description How it came to be known. */
+            origin: components["schemas"]["Origin"];
+        };
         /** @description What is done with an entry, and why. */
         ChangeBody: {
             correction?: null | components["schemas"]["CorrectionBody"];
@@ -500,10 +756,53 @@ export interface components {
          * @enum {string}
          */
         Class: "A" | "B" | "C" | "D";
+        /**
+         * @description Where a code stands.
+         * @enum {string}
+         */
+        CodeState: "pending" | "used" | "expired";
+        /** @description A one-time code. It is shown here and never again. */
+        CodeView: {
+            /** @description The code, in groups. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Until when it may be used.
+             */
+            valid_to: number;
+        };
+        /**
+         * @description Whether an agent runs what is wanted.
+         * @enum {string}
+         */
+        Configuration: "unknown";
         /** @description What a correction changes; what is left out stays. */
         CorrectionBody: {
             ground?: null | components["schemas"]["GroundName"];
             severity?: null | components["schemas"]["Severity"];
+        };
+        /** @description The coverage ledger for some devices and days. */
+        CoverageView: {
+            /**
+             * Format: int64
+             * @description How far the ledger has counted; today is balanced until then.
+             */
+            as_of: number;
+            /** @description All of it. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description By day, the latest first; days without anything are left out. */
+            days: components["schemas"]["DayBalance"][];
+            /** @description By device and point. */
+            devices: components["schemas"]["DeviceBalance"][];
+            /** @description First day. */
+            from: string;
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+            /** @description Last day. */
+            to: string;
         };
         /** @description A business's credit record. */
         CreditPage: {
@@ -520,6 +819,13 @@ export interface components {
              * @description The sum behind it.
              */
             score?: number | null;
+        };
+        /** @description A day. */
+        DayBalance: {
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description The day in +08:00, `2026-11-25`. */
+            day: string;
         };
         /**
          * @description A decision.
@@ -566,6 +872,20 @@ export interface components {
             outcome: string;
         };
         /** @description A device. */
+        DeviceBalance: {
+            /** @description The agent that reports it; `None` for plain telemetry. */
+            agent?: string | null;
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /** @description Its id. */
+            device: string;
+            name?: null | components["schemas"]["Text"];
+            /** @description Its points. */
+            points: components["schemas"]["PointBalance"][];
+            /** @description Its site. */
+            site: string;
+        };
+        /** @description A device. */
         DeviceLine: {
             /** @description Whether it may give evidence. */
             fitness: components["schemas"]["FitnessView"];
@@ -577,6 +897,22 @@ export interface components {
             location: string;
             /** @description Its name. */
             name: components["schemas"]["Text"];
+        };
+        /** @description A request to be enrolled; see `contract::enrol` for its seal. */
+        Enroll: {
+            /** @description Names the one-time code without giving it away. */
+            code: string;
+            /** @description Certificate request (PKCS #10), PEM. */
+            csr: string;
+            /** @description Seal of the request, keyed by the code, hexadecimal. */
+            seal: string;
+        };
+        /** @description The answer to it. */
+        Enrolled: {
+            /** @description JSON text: agent, site, authority, certificate, MQTT host and port. */
+            answer: string;
+            /** @description Seal of the answer, keyed by the code, hexadecimal. */
+            seal: string;
         };
         /** @description A credit entry. */
         EntryView: {
@@ -663,6 +999,98 @@ export interface components {
              */
             valid_to?: number | null;
         };
+        /** @description A device of an agent. */
+        FleetDevice: {
+            /** @description Its id. */
+            device: string;
+            /**
+             * Format: int64
+             * @description Time of its latest reading.
+             */
+            last_reading_at?: number | null;
+            name?: null | components["schemas"]["Text"];
+            /** @description Its points, today. */
+            points: components["schemas"]["PointBalance"][];
+            source?: null | components["schemas"]["SourceView"];
+            /** @description Whether it was born and has not died. */
+            state: components["schemas"]["AgentState"];
+            /** @description Coverage today. */
+            today: components["schemas"]["BalanceView"];
+        };
+        /** @description An agent in one line. */
+        FleetLine: {
+            /** @description Its name. */
+            agent: string;
+            buffer?: null | components["schemas"]["BufferView"];
+            /**
+             * Format: int64
+             * @description Its clock minus the gateway's, ms, if it says so.
+             */
+            clock_offset_ms?: number | null;
+            /** @description False if the agent does not trust its clock itself. */
+            clock_trusted?: boolean | null;
+            /** @description Whether it runs what is wanted. */
+            configuration: components["schemas"]["Configuration"];
+            /** @description The version of the configuration it runs, if it says so. */
+            configuration_version?: string | null;
+            /**
+             * Format: int64
+             * @description When anything came from it last, since the gateway started.
+             */
+            heard_at?: number | null;
+            /**
+             * Format: int64
+             * @description Time of its latest reading.
+             */
+            last_reading_at?: number | null;
+            /** @description Its site's id. */
+            site: string;
+            site_name?: null | components["schemas"]["Text"];
+            /** @description Whether it is connected. */
+            state: components["schemas"]["AgentState"];
+            /** @description Coverage today. */
+            today: components["schemas"]["BalanceView"];
+            /** @description Its version, if it says so. */
+            version?: string | null;
+            /** @description Coverage of the last seven days, today among them. */
+            week: components["schemas"]["BalanceView"];
+        };
+        /** @description An agent with everything. */
+        FleetPage: {
+            /** @description The agent. */
+            agent: components["schemas"]["FleetLine"];
+            /**
+             * Format: int64
+             * @description How far the ledger has counted.
+             */
+            as_of: number;
+            /** @description Coverage by day, the latest first. */
+            days: components["schemas"]["DayBalance"][];
+            /** @description Its devices. */
+            devices: components["schemas"]["FleetDevice"][];
+            /** @description Gap records of its devices, the latest first. */
+            gaps: components["schemas"]["GapLine"][];
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+        };
+        /** @description All agents, the worst first. */
+        FleetView: {
+            /** @description The agents. */
+            agents: components["schemas"]["FleetLine"][];
+            /**
+             * Format: int64
+             * @description How far the ledger has counted.
+             */
+            as_of: number;
+            /**
+             * Format: int64
+             * @description The gateway's clock.
+             */
+            now: number;
+        };
         /** @description A time without values. */
         Gap: {
             /**
@@ -677,6 +1105,36 @@ export interface components {
              * @description To.
              */
             to: number;
+        };
+        /** @description Readings that will never come, as the agent said it. */
+        GapLine: {
+            /** @description The agent. */
+            agent: string;
+            /** @description The device. */
+            device: string;
+            device_name?: null | components["schemas"]["Text"];
+            /**
+             * Format: int64
+             * @description The first time at which a reading is missing.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description How many readings of all its points.
+             */
+            readings: number;
+            /**
+             * Format: int64
+             * @description When the gateway learned of it.
+             */
+            received_at: number;
+            /**
+             * Format: int64
+             * @description The last time.
+             */
+            to: number;
+            /** @description Why. */
+            why: string;
         };
         /** @description A ground with what it says. */
         Ground: {
@@ -734,6 +1192,24 @@ export interface components {
             /** @description What counts. */
             text: components["schemas"]["Text"];
         };
+        /** @description Readings missing for one reason. */
+        MissingLine: {
+            /**
+             * Format: int64
+             * @description How many readings.
+             */
+            count: number;
+            /**
+             * @description The reason: of an absence (`no_answer`, `no_connection`, `refused`, `unreadable`, `stopped`, `unspecified`) or of a
+             *     gap record (`buffer_full`, `disk_refused`, `damaged`, `agent_off`, `skipped`).
+             */
+            why: string;
+        };
+        /**
+         * @description How a certificate came to be known.
+         * @enum {string}
+         */
+        Origin: "code" | "renewal" | "command" | "shown";
         /** @description All sites. */
         Overview: {
             /**
@@ -763,6 +1239,33 @@ export interface components {
             /** @description Why not, in English as in the log. */
             why?: string | null;
         };
+        /** @description A one-time code, without itself. */
+        PendingView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            made_at: number;
+            /** @description Who made it. */
+            made_by: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["CodeState"];
+            /**
+             * Format: int64
+             * @description When it was used.
+             */
+            used_at?: number | null;
+            /**
+             * Format: int64
+             * @description Until when it may be used.
+             */
+            valid_to: number;
+            /**
+             * Format: int32
+             * @description How often somebody named it without knowing it.
+             */
+            wrong: number;
+        };
         /** @description The plan. */
         PlanView: {
             /**
@@ -776,6 +1279,20 @@ export interface components {
             visits: components["schemas"]["VisitView"][];
             /** @description Sites to which nobody goes for now. */
             waiting: components["schemas"]["WaitingView"][];
+        };
+        /** @description A point. */
+        PointBalance: {
+            /** @description Its balance. */
+            balance: components["schemas"]["BalanceView"];
+            /**
+             * Format: int64
+             * @description The longest time between two readings that is promised now, ms.
+             */
+            every_ms?: number | null;
+            /** @description Its label. */
+            label: components["schemas"]["Text"];
+            /** @description Its name. */
+            point: string;
         };
         /** @description A point in one line. */
         PointLine: {
@@ -821,7 +1338,19 @@ export interface components {
          * @description Why something was refused or set aside.
          * @enum {string}
          */
-        Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name";
+        Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name" | "bad_gap";
+        /** @description A certificate was not let in. */
+        RefusalView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description From which address. */
+            peer: string;
+            /** @description Why. */
+            why: components["schemas"]["Text"];
+        };
         /** @description A refusal. */
         Refused: {
             /** @description Why, and what to do, in English. */
@@ -863,6 +1392,11 @@ export interface components {
             reason: components["schemas"]["Reason"];
             /** @description Whether the sender was asked to send it again; then it is not kept in the file. */
             sent_again: boolean;
+        };
+        /** @description Why an agent is revoked. */
+        Revoke: {
+            /** @description Why; for the history. */
+            reason: string;
         };
         /**
          * @description Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
@@ -1000,8 +1534,12 @@ export interface components {
         };
         /** @description A site with everything. */
         SitePage: {
+            /** @description Coverage of all its devices today. */
+            coverage: components["schemas"]["BalanceView"];
             /** @description Its devices. */
             devices: components["schemas"]["DeviceLine"][];
+            /** @description Gap records of its devices, the latest first. */
+            gaps: components["schemas"]["GapLine"][];
             /**
              * Format: int64
              * @description The gateway's clock.
@@ -1013,6 +1551,18 @@ export interface components {
             signals: components["schemas"]["SignalLine"][];
             /** @description The site. */
             site: components["schemas"]["SiteLine"];
+        };
+        /** @description How a device does, seen from its agent. */
+        SourceView: {
+            /**
+             * Format: int64
+             * @description Since when it is silent.
+             */
+            since?: number | null;
+            /** @description `unknown`: nothing came yet; `answers`; `silent`. */
+            state: string;
+            /** @description Why it is silent: the word of an absence. */
+            why?: string | null;
         };
         /**
          * @description Where a case stands.
@@ -1105,6 +1655,23 @@ export interface components {
             /** @description The status from here on. */
             status: components["schemas"]["Status"];
         };
+        /** @description How often one connection of an agent took over from another, since the start. */
+        TakeoversView: {
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            count: number;
+            /** @description So often that two boxes seem to use this identity. */
+            is_contested: boolean;
+            /**
+             * Format: int64
+             * @description When last.
+             */
+            last_at?: number | null;
+            /** @description Address of the later connection, and of the earlier. */
+            peers: string[];
+        };
         /** @description A text in the two languages of the screens. */
         Text: {
             /** @description English. */
@@ -1196,6 +1763,105 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsView"];
+                };
+            };
+        };
+    };
+    add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddAgent"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revoke"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     businesses: {
         parameters: {
             query?: never;
@@ -1341,6 +2007,36 @@ export interface operations {
             };
         };
     };
+    coverage: {
+        parameters: {
+            query?: {
+                /** @description Only this agent. */
+                agent?: string | null;
+                /** @description Only this site. */
+                site?: string | null;
+                /** @description One day, `2026-11-25` (in +08:00); today if no day is given. */
+                day?: string | null;
+                /** @description The first of several days. */
+                from?: string | null;
+                /** @description The last of several days; today if left out. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoverageView"];
+                };
+            };
+        };
+    };
     act_on_credit: {
         parameters: {
             query?: never;
@@ -1383,6 +2079,53 @@ export interface operations {
             };
         };
     };
+    enroll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Enroll"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolled"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     bundle: {
         parameters: {
             query?: never;
@@ -1400,6 +2143,46 @@ export interface operations {
                 };
                 content: {
                     "application/zip": number[];
+                };
+            };
+        };
+    };
+    fleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+        };
+    };
+    fleet_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetPage"];
                 };
             };
         };

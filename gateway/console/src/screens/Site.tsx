@@ -4,7 +4,8 @@ import { Segmented } from "antd";
 import { useI18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
-import { limit, quantity } from "../format.ts";
+import { day, limit, quantity } from "../format.ts";
+import { DayTable, Gaps } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { Against, Age, FitnessLine, Lasted, Nothing, Quality, SeverityTag, StatusWord, When } from "../parts/words.tsx";
@@ -44,6 +45,8 @@ function Body({ page }: { page: SitePage }) {
           </div>
         </section>
       )}
+      <section data-coverage><h2>{t("cov.title")}</h2><DayTable days={[{ day: day(page.now), balance: page.coverage }]} /></section>
+      <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} withAgent /></section>
       <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} named={(s) => named({ device: s.device, label: s.point_label })} /></section>
       {page.devices.length > 0 && <section><h2>{t("site.devices")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>}
     </>

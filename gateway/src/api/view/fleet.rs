@@ -58,7 +58,7 @@ pub struct Revoke {
 
 /// All agents.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FleetView {
+pub struct AgentsView {
     /// The gateway's time.
     pub now: i64,
     /// By name.

@@ -1,6 +1,7 @@
 //! What goes over the wire. Domain types become these here and nowhere else. All times are ms since 1970.
 
 mod case; // cases and their decisions
+mod coverage; // completeness and agents
 mod credit; // credit records
 mod fleet; // agents
 mod plan; // the visit plan
@@ -8,6 +9,7 @@ mod site; // sites, signals, series
 mod status; // the gateway itself
 
 pub use case::*;
+pub use coverage::*;
 pub use credit::*;
 pub use fleet::*;
 pub use plan::*;

@@ -1,6 +1,6 @@
 //! Sites, their points, signals and series.
 
-use super::BusinessView;
+use super::{BalanceView, BusinessView, GapLine};
 use crate::detect::rule::{Severity, Text};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -191,6 +191,10 @@ pub struct SitePage {
     pub points: Vec<PointLine>,
     /// Its signals, the newest first.
     pub signals: Vec<SignalLine>,
+    /// Coverage of all its devices today.
+    pub coverage: BalanceView,
+    /// Gap records of its devices, the latest first.
+    pub gaps: Vec<GapLine>,
 }
 
 /// A reading of a chart.

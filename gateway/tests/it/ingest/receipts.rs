@@ -75,6 +75,7 @@ impl Agent {
             name: PointName::new("t").unwrap(),
             alias: 1,
             unit: "℃".into(),
+            every_ms: None,
             factor: None,
         };
         self.seq = 1;
@@ -93,7 +94,14 @@ impl Agent {
             value: Some(number as f64),
             quality: Quality::Good,
         };
-        let data = payload::data(TIME, self.seq, number, false, &[point]);
+        let data = payload::data(
+            TIME,
+            self.seq,
+            number,
+            false,
+            &[point],
+            payload::Beside::default(),
+        );
         self.send("spBv1.0/s1/DDATA/a1/d1", data).await;
     }
 
@@ -109,6 +117,18 @@ impl Agent {
                 payload::Command::Rebirth => None,
             })
             .max()
+    }
+
+    /// What the newest receipt says is there beyond the unbroken run.
+    fn also(&self) -> Vec<(u64, u64)> {
+        let commands = self.commands.lock().unwrap();
+        let receipts = commands.iter().rev();
+        let mut receipts = receipts.flat_map(|bytes| payload::commands(bytes).unwrap());
+        let last = receipts.find_map(|command| match command {
+            payload::Command::Receipt(receipt) => Some(receipt.also),
+            payload::Command::Rebirth => None,
+        });
+        last.unwrap_or_default()
     }
 
     fn cut(self) {
@@ -180,8 +200,13 @@ async fn a_lost_record_holds_the_receipt_back_and_asks_for_a_rebirth() {
     .await;
     wait_for("record 3", || (door.readings().len() == 2).then_some(())).await;
     assert_eq!(agent.through(), Some(1));
+    wait_for("the word of record 3", || {
+        (agent.also() == [(3, 3)]).then_some(())
+    })
+    .await;
     agent.record(2).await;
     wait_for("receipt 3", || (agent.through() == Some(3)).then_some(())).await;
+    assert_eq!(agent.also(), []);
     agent.cut();
     door.close().await;
 }

@@ -105,7 +105,7 @@ async fn wrong_late_replaced_and_forged_codes_are_refused_in_words_counted_and_l
     let gateway = Gateway::start("http://127.0.0.1:1").await;
     let (replaced, code) = (gateway.code("box-7").await, gateway.code("box-7").await);
     let unknown = gateway.enroll(&request(&replaced)).await;
-    is_refused(&unknown, 403, "没有这个入网码", "not known");
+    is_refused(&unknown, 403, "没有这个接入码", "not known");
 
     // Who names the code without knowing it can seal nothing.
     let forged = Request {
@@ -115,7 +115,7 @@ async fn wrong_late_replaced_and_forged_codes_are_refused_in_words_counted_and_l
     is_refused(
         &gateway.enroll(&forged).await,
         403,
-        "没有这个入网码",
+        "没有这个接入码",
         "not known",
     );
     assert_eq!(gateway.agent("box-7").await["code"]["wrong"], 1);

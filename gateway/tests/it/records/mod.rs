@@ -5,4 +5,4 @@ mod delivery; // a finding on its way out
 mod fleet; // one-time codes and certificates
 mod rights; // who may do what
 mod status; // how the gateway is
-mod world; // the platform and the gateway
+pub mod world; // the platform and the gateway

@@ -58,7 +58,7 @@ async fn a_refused_message_is_shown_with_its_reason_and_stands_whole_in_the_file
         value: Some(4.5),
         quality: Quality::Good,
     };
-    let unborn = payload::data(now, 1, 1, false, &[point]);
+    let unborn = payload::data(now, 1, 1, false, &[point], payload::Beside::default());
     gateway.publish(topic, good.as_bytes()).await;
     gateway.publish(topic, MALFORMED.as_bytes()).await;
     gateway.publish(topic, ANCIENT.as_bytes()).await;

@@ -1,0 +1,69 @@
+// One box at a site: its connection, what it holds back, its instruments, and every day's readings as a sum that comes out.
+import type { ReactNode } from "react";
+import { useI18n } from "../i18n/index.tsx";
+import { api } from "../api/client.ts";
+import type { FleetDevice, FleetPage } from "../api/model.ts";
+import { duration } from "../format.ts";
+import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
+import { Loading, useLoad } from "../parts/load.tsx";
+import { whyWord } from "../parts/why.ts";
+import { Age, Nothing, When } from "../parts/words.tsx";
+import { href } from "../route.ts";
+import { AgentState, BufferWords, ClockWords, ConfigurationWords } from "./Fleet.tsx";
+
+export default function Agent({ id }: { id: string }) {
+  const { t } = useI18n();
+  const page = useLoad(() => api.fleetAgent(id), [id]);
+  return <><a className="back" href={href("fleet")}>{t("fleet.back")}</a><Loading of={page} what="what.agent">{(data) => <Body page={data} />}</Loading></>;
+}
+
+function Body({ page }: { page: FleetPage }) {
+  const { t, tx } = useI18n();
+  const { agent } = page;
+  const facts: [string, ReactNode][] = [
+    [t("fleet.state"), <AgentState key="s" of={agent.state} heard={agent.heard_at} />],
+    [t("overview.lastReading"), <Age key="r" at={agent.last_reading_at} />],
+    [t("fleet.today"), <Share key="t" of={agent.today} />],
+    [t("fleet.week"), <Share key="w" of={agent.week} />],
+    [t("fleet.buffer"), <BufferWords key="b" of={agent} />],
+    [t("fleet.clock"), <ClockWords key="c" of={agent} />],
+    [t("fleet.version"), agent.version ?? t("fleet.unsaid")],
+    [t("fleet.configuration"), <ConfigurationWords key="k" of={agent} />],
+  ];
+  return (
+    <>
+      <div className="head">
+        <div><h1>{agent.agent}</h1><p className="muted">{agent.site_name ? <a href={href("sites", agent.site)}>{tx(agent.site_name)}</a> : t("system.strange", { site: agent.site })}</p></div>
+        <p className="headside muted">{t("cov.asOf")} <When at={page.as_of} full /></p>
+      </div>
+      <dl className="facts-strip">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+      <section><h2>{t("fleet.devices")}</h2><Devices devices={page.devices} /></section>
+      <section><h2>{t("cov.byDay")}</h2><DayTable days={page.days} /></section>
+      <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} /></section>
+    </>
+  );
+}
+
+function Devices({ devices }: { devices: FleetDevice[] }) {
+  const { t, tx, lang } = useI18n();
+  if (devices.length === 0) return <Nothing>{t("fleet.noDevices")}</Nothing>;
+  return (
+    <table className="table stack devices">
+      <thead><tr><th>{t("fleet.device")}</th><th>{t("fleet.state")}</th><th>{t("overview.lastReading")}</th><th>{t("fleet.every")}</th><th>{t("fleet.today")}</th></tr></thead>
+      <tbody>
+        {devices.map((d) => {
+          const every = [...new Set(d.points.map((p) => (p.every_ms == null ? t("fleet.noPromise") : t("fleet.everyOf", { d: duration(p.every_ms, t) }))))];
+          return (
+            <tr key={d.device} data-device={d.device}>
+              <td><strong>{d.name ? tx(d.name) : d.device}</strong><div className="muted small">{d.points.map((p) => tx(p.label)).join(lang === "zh" ? "、" : ", ")}</div></td>
+              <td data-label={t("fleet.state")}><AgentState of={d.state} />{d.source?.state === "silent" && <div className="muted small">{whyWord(d.source.why ?? "unspecified", t)} <Age at={d.source.since} /></div>}</td>
+              <td data-label={t("overview.lastReading")}><Age at={d.last_reading_at} /></td>
+              <td data-label={t("fleet.every")}>{every.join(lang === "zh" ? "；" : "; ")}</td>
+              <td className="barcell" data-label={t("fleet.today")}><BarLine of={d.today} /></td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
