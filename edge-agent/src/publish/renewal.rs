@@ -37,7 +37,7 @@ impl Renewal {
     }
 
     /// For the next connection: a new certificate if there is one, and the two in turn while neither is accepted.
-    pub fn next(&mut self) -> Result<Arc<ClientConfig>, IdentityError> {
+    pub fn next_config(&mut self) -> Result<Arc<ClientConfig>, IdentityError> {
         self.heard = (0, 0);
         self.files.settle()?;
         self.shown = match (self.files.has_next(), self.shown) {

@@ -157,7 +157,7 @@ impl Publisher {
             options.set_credentials(&self.agent, password);
         }
         if let Some(renewal) = &mut self.renewal {
-            let tls = TlsConfiguration::Rustls(renewal.next()?);
+            let tls = TlsConfiguration::Rustls(renewal.next_config()?);
             options.set_transport(Transport::tls_with_config(tls));
         }
         Ok(options)

@@ -61,7 +61,7 @@ pub async fn run(
         let (work, working) = (std::mem::take(&mut pass), fleet.clone());
         let step = move || -> Result<(), RecordsError> {
             working.step(&work)?;
-            is_time.then(|| working.keep()).unwrap_or(Ok(()))
+            if is_time { working.keep() } else { Ok(()) }
         };
         match tokio::task::spawn_blocking(step).await {
             Ok(Ok(())) => {
