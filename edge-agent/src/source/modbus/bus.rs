@@ -30,6 +30,8 @@ use tokio::{
 
 /// Milliseconds of the year 9999; whatever is beyond is not a time.
 const MILLIS_MAX: f64 = 253_402_300_800_000.0;
+/// Times that are so near are told apart; what is further apart is a clock that was set.
+const NEAR_MS: i64 = 10_000;
 /// Records that wait for the disk; then the askers wait.
 const RECORDS_MAX: usize = 256;
 /// Records that go to the disk together.
@@ -74,7 +76,8 @@ struct Told {
     kept: Kept,
     /// The instrument's own time, as it showed it last.
     shown: Option<Timestamp>,
-    asked_at: Option<Timestamp>,
+    /// The last time of the agent's own clock that was said of it.
+    said_at: Option<Timestamp>,
     state: Option<Option<Absence>>,
 }
 
@@ -102,7 +105,7 @@ pub async fn run(bus: Bus, sink: Sink, stop: Stop) {
         sync::Mutex::new(Told {
             kept: Kept::new(&device.points, device.every),
             shown: device.clock.as_ref().and_then(|_| sink.shown(&device.id)),
-            asked_at: None,
+            said_at: None,
             state: None,
             instrument: Instrument::new(device),
         })
@@ -174,12 +177,12 @@ impl Shared {
         if let Some(missed) = turn.missed {
             self.missed(turn.device, missed, &mut told, outlet).await;
         }
-        if told.asked_at == Some(Timestamp::now()) {
+        if let Some(ahead) = told.ahead_of(Timestamp::now()) {
             // The poll before was late: one reading a point and time.
-            sleep(Duration::from_millis(1)).await;
+            sleep(ahead).await;
         }
         let at = Timestamp::now();
-        told.asked_at = Some(at);
+        told.said_at = Some(at);
         let polled = match self.is_closed() {
             true => Polled {
                 answers: vec![Err(Absence::NoConnection); told.instrument.answers()],
@@ -315,8 +318,20 @@ impl Told {
         self.keep(at, readings, own.is_some(), metrics)
     }
 
-    /// The record of a poll that was not asked.
+    /// How long until the clock shows a time of which nothing was said; `None` if it does. A clock that was set back
+    /// is not waited for.
+    fn ahead_of(&self, now: Timestamp) -> Option<Duration> {
+        let ahead = self.said_at?.since(now);
+        (0..NEAR_MS)
+            .contains(&ahead)
+            .then(|| Duration::from_millis(ahead.unsigned_abs() + 1))
+    }
+
+    /// The record of a poll that was not asked; a millisecond or so later if something was said of its time.
     fn absence(&mut self, at: Timestamp, reason: Absence, metrics: &Metrics) -> Option<Bring> {
+        let ahead = self.ahead_of(at).unwrap_or_default();
+        let at = at.plus_millis(ahead.as_millis() as i64);
+        self.said_at = Some(at);
         let points = self.instrument.device.points.iter();
         let readings = points.map(|point| calibrate::reading(point, Err(reason), at));
         let readings = readings.collect();
