@@ -3,7 +3,7 @@
 //! Promise: the key is made here and stays; the code is not sent; an answer that was not made with the code changes nothing
 //! on this box, so plain HTTP will do. What was cut short can be done again with the same code, while it is valid.
 //!
-//! Writes `agent.key`, `agent.crt`, `ca.crt` and `enrolled.toml` (who this is, where the gateway is) and, if there is none,
+//! Writes `agent.key`, `agent.crt`, `ca.crt` and `enrolment.toml` (who this is, where the gateway is) and, if there is none,
 //! an `edge-agent.toml` that names it. With that the agent runs.
 
 use crate::identity::{Files, read, write};
@@ -92,7 +92,7 @@ impl Enrolment {
                 .context("the gateway's URL has no host")?,
         };
         let text = enrolment_text(answer, host.trim_matches(['[', ']']));
-        write(&self.folder.join("enrolled.toml"), text.as_bytes(), 0o644)?;
+        write(&self.folder.join("enrolment.toml"), text.as_bytes(), 0o644)?;
         let config = self.folder.join("edge-agent.toml");
         if read(&config).is_err() {
             write(&config, FIRST_CONFIG.as_bytes(), 0o644)?;
@@ -198,7 +198,7 @@ fn enrolment_text(answer: &Answer, host: &str) -> String {
 }
 
 const FIRST_CONFIG: &str = "# The edge agent; `edge-agent check-config --config FILE` lists every problem.\n\
-    enrolment = \"enrolled.toml\"   # who this is and where the gateway is; written by `edge-agent enroll`\n\n\
+    enrolment = \"enrolment.toml\"   # who this is and where the gateway is; written by `edge-agent enroll`\n\n\
     [buffer]\npath = \"buffer.db\"\n\n\
     # What to ask, one [[device]] each:\n\
     # [[device]]\n# id = \"cold-room\"\n# profile = \"devices/cold-room-logger.toml\"\n\

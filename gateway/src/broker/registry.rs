@@ -1,6 +1,6 @@
 //! Who is connected, by client id. A client that connects again takes over from its earlier connection, and
 //! gets its place only when that has ended (its will published, its readings journaled). Who took over is left alone for
-//! a few seconds: two boxes with one identity take turns slowly, and a lost link is still replaced at once.
+//! a second: two boxes with one identity take turns slowly, and a lost link is still replaced at once.
 
 use super::access::Identity;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// So long nobody takes over from who took over. Shorter than clients wait for an answer.
-const TURN: Duration = Duration::from_secs(3);
+const TURN: Duration = Duration::from_secs(1);
 
 /// Why a connection has to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -178,7 +178,7 @@ fn copy(from: &Path, to: &Path) {
         "agent.key",
         "agent.crt",
         "ca.crt",
-        "enrolled.toml",
+        "enrolment.toml",
         "edge-agent.toml",
     ] {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
