@@ -1,4 +1,4 @@
-//! What runs, and how it stops. The only file that spawns.
+//! What runs, and how it stops. Tasks are spawned here, and for its connections by a source that listens.
 //!
 //! Stopping is ordered and bounded: the inputs first, then the publisher (what is left, the death), then the
 //! buffer. What does not end in time is named in the log; what is in the buffer is on disk anyway.

@@ -252,11 +252,43 @@ impl Buffer {
         if let (Some(gap), true) = (&record.gap, record.readings.is_empty()) {
             return self.miss(&record.device, gap.clone());
         }
+        if let Err(error) = self.put(record, is_own, None).await {
+            self.refuse(record, &error);
+        }
+    }
+
+    /// Stores a record whose sender keeps it until it is told that it is stored, with a note in the same transaction; its
+    /// time is the sender's own. A refusal is no loss: the sender sends again.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        let stored = self.put(record, true, note).await;
+        stored.inspect_err(|error| self.look(error))
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        let notes = self.journal.notes(key).inspect_err(
+            |error| tracing::error!(key, %error, "a note of the buffer cannot be read; a message may be taken twice"),
+        );
+        let found = notes.ok()?.into_iter().find(|(found, _)| found == key);
+        found.map(|(_, value)| value)
+    }
+
+    async fn put(
+        &self,
+        record: &Record,
+        is_own: bool,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
         let is_trusted = self.time.is_trusted();
         if is_trusted {
             self.was_off();
         }
-        let staged = self.staged(record, is_own, is_trusted);
+        let mut staged = self.staged(record, is_own, is_trusted);
+        staged.notes.extend(note);
         let is_loose = self.shared().loose.contains_key(&record.device);
         let stored = match is_loose || !self.has_room(staged.body.len()) {
             true => self.append_with_missing(record, staged).await,
@@ -265,13 +297,11 @@ impl Buffer {
                 stored => stored,
             },
         };
-        match stored {
-            Ok(()) => self
-                .metrics
+        stored.inspect(|()| {
+            self.metrics
                 .readings_stored
-                .add(record.readings.len() as u64),
-            Err(error) => self.refuse(record, &error),
-        }
+                .add(record.readings.len() as u64);
+        })
     }
 
     fn staged(&self, record: &Record, is_own: bool, is_trusted: bool) -> Staged {

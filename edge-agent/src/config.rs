@@ -4,13 +4,13 @@ use crate::{
     identity::{Files, Pair},
     record::Record,
     section::Section,
-    source::{Described, Source, modbus},
+    source::{Described, Source, hj212, modbus},
     tls,
 };
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use rustls::pki_types::ServerName;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -146,8 +146,7 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let buffer = top
         .section("buffer", problems)
         .and_then(|part| buffer(part, folder, problems));
-    let buses = modbus::config::read(&mut top, folder, problems);
-    let sources = buses.into_iter().map(Source::Modbus).collect();
+    let sources = sources(&mut top, folder, problems);
     top.finish(problems);
     let (site, agent, gateway) = who?;
     Some(Config {
@@ -177,6 +176,27 @@ fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
     let found = who(&mut part, path.parent().unwrap_or(Path::new("")), problems);
     part.finish(problems);
     found
+}
+
+/// Every kind of source; a device may be in one of them only. A box that was just enrolled has none.
+fn sources(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Source> {
+    let buses = modbus::config::read(top, folder, problems);
+    let mut sources: Vec<Source> = buses.into_iter().map(Source::Modbus).collect();
+    for part in top.sections_if_there("hj212", problems) {
+        sources.extend(hj212::config::read(part, folder, problems).map(Source::Hj212));
+    }
+    let mut ids = HashSet::new();
+    for source in &sources {
+        // Modbus has looked for its own.
+        let is_looked_at = matches!(source, Source::Modbus(_));
+        for device in source.devices() {
+            if !ids.insert(device.id.clone()) && !is_looked_at {
+                let what = format!("device {} is there twice", device.id);
+                problems.add(top.place("device"), what, "give each device its own id");
+            }
+        }
+    }
+    sources
 }
 
 fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<BufferConfig> {

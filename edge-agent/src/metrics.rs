@@ -1,6 +1,6 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
-use crate::answers::Answers;
+use crate::{answers::Answers, source::hj212::counts::Counts};
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -79,6 +79,8 @@ pub struct Metrics {
     pub answers_unreadable: Count,
     /// Points that gave no value.
     pub absences: Count,
+    /// What data loggers sent, and what was wrong with it.
+    pub hj212: Counts,
     /// Readings on disk, absences included.
     pub readings_stored: Count,
     /// Records that the full buffer let go of without a receipt; they are in a gap.
@@ -154,6 +156,7 @@ impl Metrics {
             renewals_failed = self.renewals_failed.get(),
             "metrics"
         );
+        self.hj212.log();
     }
 }
 

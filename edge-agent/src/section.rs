@@ -173,6 +173,19 @@ impl Section {
         })
     }
 
+    /// `true` or `false`; false if it is left out.
+    pub fn flag(&mut self, key: &'static str, problems: &mut Problems) -> bool {
+        match self.take(key) {
+            None => false,
+            Some(Value::Boolean(flag)) => flag,
+            Some(other) => {
+                let what = format!("{other} is neither true nor false");
+                problems.add(self.place(key), what, format!("write {key} = true"));
+                false
+            }
+        }
+    }
+
     /// A required pair of numbers, the first below the second.
     pub fn range(&mut self, key: &'static str, problems: &mut Problems) -> Option<(f64, f64)> {
         let value = self.required(key, "[0, 100]", problems)?;
@@ -228,6 +241,20 @@ impl Section {
         }
     }
 
+    /// A duration that may be left out.
+    pub fn duration_if_there(
+        &mut self,
+        key: &'static str,
+        limits: (Duration, Duration),
+        problems: &mut Problems,
+    ) -> Option<Duration> {
+        if self.has(key) {
+            return self.duration(key, None, limits, problems);
+        }
+        self.asked.push(key);
+        None
+    }
+
     /// A table of its own.
     pub fn section(&mut self, key: &'static str, problems: &mut Problems) -> Option<Section> {
         match self.required(key, "… as a table", problems)? {
@@ -245,6 +272,32 @@ impl Section {
                 None
             }
         }
+    }
+
+    /// A required list of texts.
+    pub fn texts(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        let Some(value) = self.required(key, example, problems) else {
+            return Vec::new();
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts: Option<Vec<String>> = value
+            .as_array()
+            .and_then(|list| list.iter().map(text).collect());
+        let texts = texts.unwrap_or_default();
+        if texts.is_empty() {
+            let fix = format!("write for example {key} = {example}");
+            problems.add(
+                self.place(key),
+                format!("{value} is not a list of texts"),
+                fix,
+            );
+        }
+        texts
     }
 
     /// The `[[key]]` tables, if there are any.

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::task::JoinHandle;
 
 /// Bytes fetched from disk in one go when behind.
 const CHUNK: usize = 1 << 20;
@@ -16,6 +17,14 @@ pub struct Follower {
     reader: Arc<Reader>,
     next: Seq,
     fetched: VecDeque<Arc<Block>>,
+    reading: Option<Reading>,
+}
+
+/// A read from disk under way. It outlives a cancelled [`Follower::next`], or who is cancelled again and again would
+/// begin it again and again and never have it.
+struct Reading {
+    from: Seq,
+    blocks: JoinHandle<Result<Vec<Block>, ReadError>>,
 }
 
 impl Follower {
@@ -25,6 +34,7 @@ impl Follower {
             reader,
             next: from.max(Seq(1)),
             fetched: VecDeque::new(),
+            reading: None,
         }
     }
 
@@ -42,7 +52,15 @@ impl Follower {
             }
             if self.tail.progress().head >= self.next {
                 let (reader, from) = (self.reader.clone(), self.next);
-                let read = tokio::task::spawn_blocking(move || fetch(&reader, from)).await;
+                let reading = match self.reading.take_if(|reading| reading.from == from) {
+                    Some(reading) => reading,
+                    None => Reading {
+                        from,
+                        blocks: tokio::task::spawn_blocking(move || fetch(&reader, from)),
+                    },
+                };
+                let read = (&mut self.reading.insert(reading).blocks).await;
+                self.reading = None;
                 self.fetched = arcs(read.map_err(|_| ReadError::Closed)??);
             } else {
                 self.grown().await?;

@@ -6,11 +6,12 @@
 //! Promise of every source: each record it takes is stored once; a reading has the time at which the device
 //! measured, never a later one; a device that gives nothing becomes absences with a reason, never a repeated value.
 
-pub mod hj212; // what data loggers say; the codec
+pub mod hj212; // what data loggers say
 pub mod modbus; // registers asked for by poll
 
 use crate::{buffer::Buffer, metrics::Metrics, record::Record, stop::Stop};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
+use journal::AppendError;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -80,6 +81,31 @@ impl Sink {
         }
     }
 
+    /// Stores a record whose sender keeps it until it is told, with a note in the same transaction; its time is the sender's
+    /// own. On an error it is not stored and not counted as lost.
+    pub async fn keep(
+        &self,
+        record: &Record,
+        note: Option<(String, Vec<u8>)>,
+    ) -> Result<(), AppendError> {
+        self.metrics.answers.stored(record);
+        let now = self.trusted_now();
+        match is_impossible(record.at, now) {
+            true => self.buffer.keep(&doubted(record.clone()), note).await,
+            false => self.buffer.keep(record, note).await,
+        }
+    }
+
+    /// The time, if the agent's clock is trusted.
+    pub fn trusted_now(&self) -> Option<Timestamp> {
+        self.buffer.time.is_trusted().then(Timestamp::now)
+    }
+
+    /// A note that was stored with a record.
+    pub fn note(&self, key: &str) -> Option<Vec<u8>> {
+        self.buffer.note(key)
+    }
+
     /// The time of the last stored record of a device with a clock of its own.
     pub fn shown(&self, device: &DeviceId) -> Option<Timestamp> {
         self.buffer.shown(device)
@@ -115,6 +141,8 @@ fn doubted(mut record: Record) -> Record {
 pub enum Source {
     /// A bus of instruments that are asked for their registers.
     Modbus(modbus::Bus),
+    /// A door for data loggers that speak HJ 212.
+    Hj212(hj212::config::Door),
 }
 
 impl Source {
@@ -122,6 +150,7 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Source::Modbus(bus) => format!("Modbus {}", bus.name),
+            Source::Hj212(door) => format!("HJ 212 on {}", door.listen),
         }
     }
 
@@ -129,6 +158,7 @@ impl Source {
     pub fn devices(&self) -> Vec<Described> {
         match self {
             Source::Modbus(bus) => bus.described(),
+            Source::Hj212(door) => door.stations.iter().map(|s| s.described()).collect(),
         }
     }
 
@@ -136,6 +166,7 @@ impl Source {
     pub async fn run(self, sink: Sink, stop: Stop) {
         match self {
             Source::Modbus(bus) => modbus::bus::run(bus, sink, stop).await,
+            Source::Hj212(door) => hj212::host::run(door, sink, stop).await,
         }
     }
 }

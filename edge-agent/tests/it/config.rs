@@ -8,6 +8,9 @@ fn the_example_and_every_device_profile_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
     let config = config::load(&folder.join("edge-agent.toml")).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.devices().len(), 2);
+    let doors =
+        config::load(&folder.join("edge-agent-hj212.toml")).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(doors.devices().len(), 1);
     let lines = config::load(&folder.join("edge-agent-serial.toml"));
     let lines = lines.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((lines.sources.len(), lines.devices().len()), (3, 5));

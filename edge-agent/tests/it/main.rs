@@ -4,6 +4,7 @@ mod buffer; // the buffer against a model, killed, full, cut and altered
 mod complete; // each due poll is a record or inside a gap
 mod config; // every problem in one run
 mod hj212; // data loggers of the environment
+mod hj212_host; // the HJ 212 host against loggers, strangers and kill -9
 mod host; // a tiny MQTT host with a gateway's receipts
 mod instrument; // a Modbus TCP server
 mod line; // a serial line behind a TCP box

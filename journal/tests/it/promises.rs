@@ -267,3 +267,26 @@ fn what_can_be_read_of_a_damaged_file_keeps_its_numbers_in_a_new_one() {
             .all(|block| block.body[..] == [block.seq.0 as u8; 300])
     );
 }
+
+#[tokio::test]
+async fn a_follower_that_is_cancelled_again_and_again_still_reads_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.db");
+    filled(&path, 9);
+    let journal = Journal::open(&path, Options::small()).unwrap();
+    let mut follower = journal.follow(Seq(1));
+    let begun = std::time::Instant::now();
+    let mut seen = Vec::new();
+    while seen.len() < 9 {
+        tokio::select! {
+            biased;
+            block = follower.next() => seen.push(block.unwrap().seq.0),
+            () = tokio::task::yield_now() => {}
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "only {seen:?} came"
+        );
+    }
+    assert_eq!(seen, (1..=9).collect::<Vec<_>>());
+}

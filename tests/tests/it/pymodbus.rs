@@ -341,6 +341,9 @@ fn check(number: &Number, readings: &[Journaled], (from, to): (i64, i64)) {
 
 /// The instrument counts how often it was read: each count arrives once, and none is left out but for absences.
 fn check_count(readings: &[Journaled], (from, _): (i64, i64)) {
+    // What waited in the buffer comes beside what is new.
+    let mut readings = readings.to_vec();
+    readings.sort_by_key(|reading| reading.at_ms);
     let counts = |is_first: bool| -> Vec<f64> {
         let values = readings.iter().map(|r| r.value).filter(|v| !v.is_nan());
         values.filter(|v| (*v < SECOND) == is_first).collect()

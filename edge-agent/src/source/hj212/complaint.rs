@@ -118,6 +118,8 @@ codes! {
     UnknownVersion = "unknown_version",
     /// An ST outside Table 5.
     UnknownSt = "unknown_st",
+    /// An ST that the configuration does not expect of the station; a host alone knows that.
+    UnexpectedSt = "unexpected_st",
     /// A CN outside Table 9.
     UnknownCn = "unknown_cn",
     /// PNO outside 1 to PNUM, or PNUM over the bound.
