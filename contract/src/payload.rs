@@ -279,6 +279,26 @@ pub fn rebirth_command(at: Timestamp) -> Vec<u8> {
     )
 }
 
+/// The NCMD that asks an agent to renew its certificate.
+pub fn renew_command(at: Timestamp) -> Vec<u8> {
+    let yes = metric::Value::BooleanValue(true);
+    payload(
+        at,
+        None,
+        vec![named(receipt::RENEW, DataType::Boolean, yes)],
+    )
+}
+
+/// The NCMD that carries an agent's new certificate, PEM.
+pub fn certificate_command(at: Timestamp, certificate: &str) -> Vec<u8> {
+    let pem = metric::Value::StringValue(certificate.to_owned());
+    payload(
+        at,
+        None,
+        vec![named(receipt::CERTIFICATE, DataType::String, pem)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -286,6 +306,10 @@ pub enum Command {
     Receipt(Receipt),
     /// Send the births again.
     Rebirth,
+    /// Ask for a new certificate.
+    Renew,
+    /// The new certificate, PEM.
+    Certificate(String),
 }
 
 /// The commands in an NCMD. Metrics that are none of ours are left out.
@@ -296,6 +320,10 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     for metric in message.metrics {
         match (metric.name.as_deref(), metric.value) {
             (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
+            (Some(receipt::RENEW), Scalar::Bool(true)) => commands.push(Command::Renew),
+            (Some(receipt::CERTIFICATE), Scalar::Text(pem)) => {
+                commands.push(Command::Certificate(pem));
+            }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
             (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
@@ -514,6 +542,11 @@ mod tests {
         let read = commands(&receipt_command(AT, &receipt)).unwrap();
         assert_eq!(read, [Command::Receipt(receipt)]);
         assert_eq!(commands(&rebirth_command(AT)).unwrap(), [Command::Rebirth]);
+        assert_eq!(commands(&renew_command(AT)).unwrap(), [Command::Renew]);
+        assert_eq!(
+            commands(&certificate_command(AT, "pem")).unwrap(),
+            [Command::Certificate("pem".into())]
+        );
         assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
     }
 

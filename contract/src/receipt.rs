@@ -35,6 +35,10 @@ pub const ALSO_MAX: usize = 32;
 pub const STATUS: &str = "OneDoor/Status";
 /// Name of the Boolean metric that asks an edge node for a new birth (Sparkplug B 3.0, 6.4.19).
 pub const REBIRTH: &str = "Node Control/Rebirth";
+/// Name of the Boolean metric in an NCMD that asks an agent for a certificate request (see [`crate::enrol`]).
+pub const RENEW: &str = "OneDoor/Renew";
+/// Name of the String metric in an NCMD with the certificate (PEM) that answers a certificate request.
+pub const CERTIFICATE: &str = "OneDoor/Certificate";
 /// Name of the UInt64 metric in NBIRTH and NDEATH that ties a death to its birth (Sparkplug B 3.0).
 pub const BDSEQ: &str = "bdSeq";
 

@@ -125,6 +125,7 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
     let devices: Vec<Described> = (0..DEVICES).map(described).collect();
     let (site, agent) = (SiteId::new("s")?, AgentId::new("a")?);
     let publisher = Publisher {
+        renewal: None,
         agent: agent.to_string(),
         session: Session::new(site, agent, buffer.stream(), &devices),
         gateway: GatewayConfig {

@@ -102,7 +102,11 @@ async fn run(name: &str, is_dead: fn(usize) -> bool, settle: Duration, measured:
     };
     let stop = watch::Sender::new(false);
     let begun = Instant::now();
-    let sink = Sink::new(buffer.clone(), metrics.clone());
+    let sink = Sink::new(
+        buffer.clone(),
+        metrics.clone(),
+        edge_agent::status::Board::new(&[], contract::Timestamp::now()),
+    );
     let running = tokio::spawn(bus::run(bus, sink, Stop::of(&stop)));
     tokio::time::sleep(settle + measured).await;
     stop.send_replace(true);

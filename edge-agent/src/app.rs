@@ -7,7 +7,7 @@ use crate::{
     buffer::Buffer,
     config::Config,
     metrics::Metrics,
-    publish::{fence::Fence, session::Session, task::Publisher},
+    publish::{fence::Fence, renewal::Renewal, session::Session, task::Publisher},
     source::Sink,
     status::{self, Board, view::Sight},
     stop::Stop,
@@ -60,6 +60,7 @@ impl Running {
         let publisher = Publisher {
             agent: config.agent.to_string(),
             session: Session::new(config.site, config.agent, stream, &devices),
+            renewal: Renewal::of(&config.gateway.identity),
             gateway: config.gateway,
             fence: Fence::new(buffer.fence()),
             buffer: buffer.clone(),

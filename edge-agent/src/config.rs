@@ -1,12 +1,15 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
+    identity::{Files, Pair},
     record::Record,
     section::Section,
     source::{Described, Source, hj212, json, modbus, sparkplug},
     status::page::{self, StatusConfig},
+    tls,
 };
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
+use rustls::pki_types::ServerName;
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
@@ -106,14 +109,12 @@ pub enum Identity {
     Anonymous,
     /// User name (the agent id) and password on a plain connection.
     Password(String),
-    /// TLS with a client certificate; all PEM.
+    /// TLS with a client certificate.
     Certificate {
-        /// The authority that signed the gateway's certificate.
-        ca: Vec<u8>,
-        /// The agent's certificate.
-        certificate: Vec<u8>,
-        /// Its key.
-        key: Vec<u8>,
+        /// Authority, certificate and key.
+        files: Files,
+        /// The name that the gateway's certificate must be for; none: the host.
+        name: Option<ServerName<'static>>,
     },
 }
 
@@ -141,33 +142,54 @@ fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let text = read_text(path, "give the path of the agent's configuration", problems)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut top = Section::parse(&path.display().to_string(), &text, problems)?;
-    let site = top.parsed("site", "\"restaurant\"", problems);
-    let agent = top.parsed("agent", "\"restaurant-edge\"", problems);
+    let who = match top.text_if_there("enrolment", problems) {
+        None => who(&mut top, folder, problems),
+        Some(file) => enrolled(&folder.join(file), problems),
+    };
     let buffer = top
         .section("buffer", problems)
         .and_then(|part| buffer(part, folder, problems));
-    let gateway = top
-        .section("gateway", problems)
-        .and_then(|part| gateway(part, folder, problems));
     let status = match top.has("status") {
         true => top
             .section("status", problems)
             .and_then(|part| page::read(part, folder, problems)),
         false => None,
     };
-    let sources = sources(&mut top, folder, agent.as_ref(), problems);
+    let agent = who.as_ref().map(|(_, agent, _)| agent);
+    let sources = sources(&mut top, folder, agent, problems);
     top.finish(problems);
+    let (site, agent, gateway) = who?;
     Some(Config {
-        site: site?,
-        agent: agent?,
+        site,
+        agent,
         buffer: buffer?,
-        gateway: gateway?,
+        gateway,
         status,
         sources,
     })
 }
 
-/// Every kind of source; a device may be in one of them only.
+type Who = (SiteId, AgentId, GatewayConfig);
+
+/// Site, agent and gateway: of the configuration, or of the file that enrolment wrote.
+fn who(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Who> {
+    let site = part.parsed("site", "\"restaurant\"", problems);
+    let agent = part.parsed("agent", "\"restaurant-edge\"", problems);
+    let gateway = part
+        .section("gateway", problems)
+        .and_then(|part| gateway(part, folder, problems));
+    Some((site?, agent?, gateway?))
+}
+
+fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
+    let text = read_text(path, "enrol this box: edge-agent enroll", problems)?;
+    let mut part = Section::parse(&path.display().to_string(), &text, problems)?;
+    let found = who(&mut part, path.parent().unwrap_or(Path::new("")), problems);
+    part.finish(problems);
+    found
+}
+
+/// Every kind of source; a device may be in one of them only. A box that was just enrolled has none.
 fn sources(
     top: &mut Section,
     folder: &Path,
@@ -206,10 +228,6 @@ fn sources(
     {
         let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
         sources.extend(source.map(Source::Sparkplug));
-    }
-    if sources.is_empty() && problems.is_empty() {
-        let fix = "write at least one [[device]], [[hj212]], [[json_mqtt]], [[json_http]], [json_in] or [[sparkplug]]";
-        problems.add(top.place("device"), "nothing is to be read", fix);
     }
     let mut ids = HashSet::new();
     for source in &sources {
@@ -260,28 +278,36 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         problems,
     );
     let backfill_per_s = part.integer_or("backfill_per_s", 5_000, 10, 1_000_000, problems);
-    let mut file = |key: &'static str, problems: &mut Problems| {
-        let name = part.text_if_there(key, problems)?;
-        read_text(
-            &folder.join(name),
-            "correct the path, and let the agent's user read it",
-            problems,
-        )
-    };
-    let password = file("password_file", problems);
-    let files = [
-        file("ca_file", problems),
-        file("certificate_file", problems),
-        file("key_file", problems),
-    ];
+    let password = part
+        .text_if_there("password_file", problems)
+        .and_then(|name| {
+            let fix = "correct the path, and let the agent's user read it";
+            read_text(&folder.join(name), fix, problems)
+        });
+    let files = ["ca_file", "certificate_file", "key_file"].map(|key| {
+        part.text_if_there(key, problems)
+            .map(|name| folder.join(name))
+    });
+    let name = part
+        .text_if_there("server_name", problems)
+        .and_then(|name| {
+            let what = format!("{name:?} is not a name");
+            let fix = "write the name in the gateway's certificate, or leave it out for the host";
+            ServerName::try_from(name)
+                .map_err(|_| problems.add(part.place("server_name"), what, fix))
+                .ok()
+        });
     let identity = match (password, files) {
         (None, [None, None, None]) => Some(Identity::Anonymous),
         (Some(text), [None, None, None]) => Some(Identity::Password(text.trim_end().to_owned())),
-        (None, [Some(ca), Some(certificate), Some(key)]) => Some(Identity::Certificate {
-            ca: ca.into_bytes(),
-            certificate: certificate.into_bytes(),
-            key: key.into_bytes(),
-        }),
+        (None, [Some(authority), Some(certificate), Some(key)]) => {
+            let files = Files {
+                authority,
+                certificate,
+                key,
+            };
+            certificate_of(&part, files, name, problems)
+        }
         _ => {
             let fix = "give ca_file, certificate_file and key_file (TLS), or password_file alone (plain), or none of them";
             problems.add(
@@ -301,6 +327,33 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         receipt_timeout: receipt_timeout?,
         backfill_per_s: u32::try_from(backfill_per_s).ok()?,
     })
+}
+
+fn certificate_of(
+    part: &Section,
+    files: Files,
+    name: Option<ServerName<'static>>,
+    problems: &mut Problems,
+) -> Option<Identity> {
+    if files.certificate == files.key {
+        let fix =
+            "put them into two files: each is replaced on its own when the certificate is renewed";
+        problems.add(
+            part.place("key_file"),
+            "it is the certificate's file too",
+            fix,
+        );
+    }
+    match tls::client_config(&files, Pair::Current, name.as_ref()) {
+        Ok(_) => Some(Identity::Certificate { files, name }),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|e| format!(": {e}"));
+            let what = format!("{error}{}", cause.unwrap_or_default());
+            let fix = "let the agent's user read the files, or enrol this box: edge-agent enroll";
+            problems.add(part.place("certificate_file"), what, fix);
+            None
+        }
+    }
 }
 
 /// The text of a file that the configuration names.

@@ -1,5 +1,6 @@
 //! The OneDoor edge agent: asks instruments, keeps the answers on disk until the gateway has them. Read in
-//! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`.
+//! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`; `enrol` comes before all of
+//! it on a new box, `identity` and `tls` say who it is.
 
 pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
@@ -8,8 +9,10 @@ pub mod calibrate; // raw answers become readings, with doubt
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod enrol; // a one-time code becomes an identity
 pub mod giving_up; // what a block was that is let go of
 pub mod http; // the least of it: a door and a question
+pub mod identity; // key and certificate on disk, and their successors
 pub mod metrics; // every counter, declared in one place
 pub mod missing; // readings that will never come, until they are said
 pub mod probe; // what a bus answers, for whoever sets the agent up
@@ -21,6 +24,7 @@ pub mod section; // a TOML table that is read key by key
 pub mod source; // instruments become raw answers
 pub mod status; // how it does, for whoever stands before it
 pub mod stop; // the stop token of a task
+pub mod tls; // whom the agent believes
 
 /// An error with everything behind it; what an error repeats of its cause is said once.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

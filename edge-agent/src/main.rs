@@ -1,10 +1,12 @@
-//! `edge-agent run`, `check-config`, `status`, `decode hj212` and `probe modbus`; each explains itself with `--help`.
+//! `edge-agent enroll`, `run`, `check-config`, `status`, `decode hj212` and `probe modbus`; each explains itself with
+//! `--help`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use contract::Timestamp;
+use contract::{Timestamp, enrol::Code};
 use edge_agent::{
     check,
+    enrol::Enrolment,
     source::hj212::{report::Reporter, sm4::Key},
     status::terminal,
 };
@@ -34,6 +36,21 @@ enum Command {
         /// The configuration file.
         #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
         config: PathBuf,
+    },
+    /// Makes this box an agent of a gateway, with a one-time code of `gateway agent add`.
+    Enroll {
+        /// The gateway: http://host:port or https://host:port.
+        #[arg(long)]
+        gateway: hyper::Uri,
+        /// The one-time code.
+        #[arg(long)]
+        code: Code,
+        /// Folder for key, certificates and configuration.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// The box is enrolled already and gets a new identity.
+        #[arg(long)]
+        again: bool,
     },
     /// Asks a bus what is on it; for setting up. Never writes to an instrument.
     #[command(subcommand)]
@@ -98,10 +115,36 @@ fn main() -> anyhow::Result<ExitCode> {
             probed.map(|()| ExitCode::SUCCESS)
         }
         Command::Status { config, json } => status(&config, json),
+        Command::Enroll {
+            gateway,
+            code,
+            dir,
+            again,
+        } => enroll(&Enrolment {
+            gateway,
+            code,
+            folder: dir,
+            is_again: again,
+        })
+        .map(|()| ExitCode::SUCCESS),
         Command::Decode {
             protocol: Protocol::Hj212 { key, received_at },
         } => decode(Reporter::new(key, received_at)).map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn enroll(enrolment: &Enrolment) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let (answer, config) = runtime.block_on(enrolment.run())?;
+    println!(
+        "this box is agent {} of site {} now",
+        answer.agent, answer.site
+    );
+    println!("edge-agent run --config {}", config.display());
+    Ok(())
 }
 
 fn decode(mut reporter: Reporter) -> anyhow::Result<()> {

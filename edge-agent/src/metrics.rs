@@ -127,6 +127,10 @@ pub struct Metrics {
     pub rebirths: Count,
     /// Streams left for a new one, since the gateway had records of other content under their numbers.
     pub streams_left: Count,
+    /// New certificates that took the place of old ones.
+    pub renewals: Count,
+    /// New certificates that could not be asked for, kept or used.
+    pub renewals_failed: Count,
 }
 
 impl Metrics {
@@ -160,6 +164,8 @@ impl Metrics {
             connections = self.connections.get(),
             rebirths = self.rebirths.get(),
             streams_left = self.streams_left.get(),
+            renewals = self.renewals.get(),
+            renewals_failed = self.renewals_failed.get(),
             "metrics"
         );
         self.hj212.log();

@@ -21,7 +21,7 @@ pub enum Role {
     Inspector,
     /// Decides: also confirms cases and changes what stands in the credit record.
     Reviewer,
-    /// Keeps the gateway by its files and commands, and decides nothing about anybody (国办发〔2024〕54号: an
+    /// Keeps the gateway and its agents, and decides nothing about anybody (国办发〔2024〕54号: an
     /// inspection is not handed to whoever runs the machines).
     Admin,
 }
@@ -40,16 +40,19 @@ pub enum Act {
     NoteObjection,
     /// Change what stands in the credit record.
     ChangeRecord,
+    /// Enrol and revoke agents.
+    KeepAgents,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Act; 5] = [
+    pub const ALL: [Act; 6] = [
         Act::TakeUp,
         Act::SetAside,
         Act::Confirm,
         Act::NoteObjection,
         Act::ChangeRecord,
+        Act::KeepAgents,
     ];
 }
 
@@ -58,8 +61,8 @@ impl Role {
     pub fn may(self, act: Act) -> bool {
         match self {
             Role::Inspector => matches!(act, Act::TakeUp | Act::SetAside | Act::NoteObjection),
-            Role::Reviewer => true,
-            Role::Admin => false,
+            Role::Reviewer => act != Act::KeepAgents,
+            Role::Admin => act == Act::KeepAgents,
         }
     }
 
@@ -76,6 +79,12 @@ impl Role {
             Act::Confirm => ("确认线索", "confirming a case"),
             Act::NoteObjection => ("登记异议", "noting an objection"),
             Act::ChangeRecord => ("变更信用记录", "changing the credit record"),
+            Act::KeepAgents => {
+                return Text::new(
+                    "边缘代理的接入和吊销由管理员办理",
+                    "enrolling and revoking agents is for an administrator; ask one",
+                );
+            }
         };
         match Role::Inspector.may(act) {
             true => Text::new(
@@ -244,8 +253,8 @@ mod tests {
             Role::Inspector.acts(),
             [A::TakeUp, A::SetAside, A::NoteObjection]
         );
-        assert_eq!(Role::Reviewer.acts(), A::ALL);
-        assert_eq!(Role::Admin.acts(), []);
+        assert_eq!(Role::Reviewer.acts(), A::ALL[..5]);
+        assert_eq!(Role::Admin.acts(), [A::KeepAgents]);
     }
 
     #[test]

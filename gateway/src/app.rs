@@ -11,6 +11,7 @@ use crate::{
     credit::deliver,
     detect::{self, Signals},
     evidence::Vault,
+    fleet::{self, Fleet},
     ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
     series,
@@ -20,7 +21,6 @@ use anyhow::Context;
 use contract::Timestamp;
 use journal::{Journal, Options};
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -53,6 +53,7 @@ pub struct Running {
     pub mqtt: Option<SocketAddr>,
     /// Where MQTT listens with TLS.
     pub mqtt_tls: Option<SocketAddr>,
+    ingest: Ingest,
     journal: Journal,
     metrics: Arc<Metrics>,
     dictionary: Dictionary,
@@ -95,22 +96,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let records = Records::open(&data.join("records.db")).context("cannot open the records")?;
     let signals = Signals::open(&data.join("detect.db")).context("cannot open the signals")?;
     let vault = Vault::open(&data.join("evidence")).context("cannot open the evidence")?;
-    let clients = config.registry.agents.iter().map(|agent| {
-        let role = broker::Role::Agent {
-            site: agent.site.to_string(),
-        };
-        (
-            agent.id.to_string(),
-            broker::Client {
-                role,
-                password_hash: agent.password_hash.clone(),
-            },
-        )
-    });
-    let directory = broker::Directory::new(clients.collect::<HashMap<_, _>>());
-    let broker = broker::start(&config.broker, directory, ingest.clone())
+    let registry = Arc::new(config.registry);
+    let clients = fleet::clients(&records, &registry).context("cannot read the agents")?;
+    let directory = broker::Directory::new(clients);
+    let mut broker = broker::start(&config.broker, directory, ingest.clone())
         .await
         .context("cannot start the broker")?;
+    let fleet = Fleet::new(records.clone(), registry.clone(), &broker, config.fleet)
+        .context("cannot read the agents")?;
+    let events = broker.events().context("the broker's events are taken")?;
     let keep = config.series.embedded.as_ref().and_then(|store| store.keep);
     let coverage = coverage::start(&data.join("coverage.db"), &journal, &dictionary, keep)
         .context("cannot start the coverage ledger")?;
@@ -121,7 +115,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (outward, commands) = mpsc::channel(COMMANDS_MAX);
     let setup = detect::task::Setup {
         rules: config.rules.clone(),
-        facts: config.registry.facts(),
+        facts: registry.facts(),
         dictionary: dictionary.clone(),
         time_scale: config.time_scale,
         on_open: Box::new(move |signal| {
@@ -155,10 +149,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
-    let registry = Arc::new(config.registry);
     let api = Api(Arc::new(api::Inner {
         records: records.clone(),
         registry,
+        fleet: fleet.clone(),
         rules: config.rules,
         time_scale: config.time_scale,
         frequency: config.inspection,
@@ -178,7 +172,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }));
     let until = stopping.clone();
     let serve = async move {
-        let ended = axum::serve(listener, api::router(api))
+        let service = api::router(api).into_make_service_with_connect_info::<SocketAddr>();
+        let ended = axum::serve(listener, service)
             .with_graceful_shutdown(stopped(until))
             .await;
         if let Err(error) = ended {
@@ -187,6 +182,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let mut tasks = vec![
         ("http", tokio::spawn(serve)),
+        (
+            "fleet",
+            tokio::spawn(fleet::run(fleet, events, stopping.clone())),
+        ),
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
@@ -231,6 +230,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         http,
         mqtt: broker.local_addr(),
         mqtt_tls: broker.local_addr_tls(),
+        ingest,
         journal,
         metrics: counters,
         dictionary: points,
@@ -262,6 +262,12 @@ impl Running {
     /// The coverage ledger.
     pub fn coverage(&self) -> &coverage::Coverage {
         &self.coverage.coverage
+    }
+
+    /// Agents whose birth came, and no death since.
+    pub fn agents_online(&self) -> usize {
+        let agents = self.ingest.agents().into_iter();
+        agents.filter(|(_, _, is_online)| *is_online).count()
     }
 
     /// The points.

@@ -3,7 +3,7 @@
 //! Paths are relative to the file. Each module owns its part; this only puts the parts together.
 
 use crate::{
-    broker, detect, detect::rule::Rule, ingest, inspection::frequency::Frequency,
+    broker, detect, detect::rule::Rule, fleet, ingest, inspection::frequency::Frequency,
     registry::Registry, series,
 };
 use contract::problems::Problems;
@@ -25,6 +25,8 @@ struct File {
     time_scale: f64,
     #[serde(default)]
     broker: broker::Config,
+    #[serde(default)]
+    fleet: fleet::Config,
     #[serde(default)]
     ingest: ingest::Config,
     #[serde(default)]
@@ -83,6 +85,8 @@ pub struct Config {
     pub time_scale: f64,
     /// The broker's part.
     pub broker: broker::Config,
+    /// The agents' part.
+    pub fleet: fleet::Plan,
     /// Ingest's part.
     pub ingest: ingest::hub::Resolved,
     /// The broker that is not ours, if there is one.
@@ -162,6 +166,7 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
             "set listen_tls (or listen on the loopback), or [ingest.external]",
         );
     }
+    let mut own_authority = None;
     match &mut broker.tls {
         Some(tls) => {
             for path in [&mut tls.certificate, &mut tls.key, &mut tls.client_ca] {
@@ -176,6 +181,7 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
                 key: ca.server_key(),
                 client_ca: ca.authority(),
             });
+            own_authority = Some(ca);
         }
         None => {}
     }
@@ -207,6 +213,9 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
         rules: detect::rule::load(&at(file.rules), problems),
         http: file.http,
         time_scale: file.time_scale,
+        fleet: file
+            .fleet
+            .resolve(own_authority, broker.expired_days_max, problems),
         broker: broker.resolve(problems),
         ingest: file.ingest.resolve(problems),
         external: external.map(|external| external.resolve(folder, problems)),

@@ -1,6 +1,6 @@
 //! The OneDoor gateway.
 //!
-//! Read in this order: `app`, `config`, `registry`, `broker`, `ingest`, `series`, `coverage`, `detect`, `case`,
+//! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `series`, `coverage`, `detect`, `case`,
 //! `evidence`, `credit`, `risk`, `inspection`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
@@ -9,11 +9,13 @@ pub mod app; // what runs, and how it stops
 pub mod broker; // MQTT connections: who may say what
 pub mod ca; // certificates for the gateway and its agents
 pub mod case; // signals become something a person must look at
+pub mod certificate; // what a certificate says
 pub mod config; // one file, all problems in one run
 pub mod coverage; // what was expected of each point and day, and what came
 pub mod credit; // a finding becomes an entry in a credit record, and is delivered
 pub mod detect; // entries become signals
 pub mod evidence; // what a person confirmed is sealed
+pub mod fleet; // agents are enrolled, renewed, revoked
 pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
 pub mod inspection; // what departments have to check becomes one visit
 pub mod metrics; // every counter, declared in one place

@@ -1,8 +1,13 @@
 //! `gateway`: runs the gateway, and the few things an administrator does beside it.
 
+mod agent_command; // `gateway agent …`
+
+use agent_command::AgentCommand;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use contract::{AgentId, Timestamp, problems::Problems};
+use gateway::certificate::Certificate;
+use gateway::fleet::store::issued_by_command;
 use gateway::store::{Records, verify_history};
 use gateway::{account, app, ca::CaFolder, config, evidence};
 use journal::Journal;
@@ -31,6 +36,9 @@ enum Command {
     /// Users.
     #[command(subcommand)]
     User(UserCommand),
+    /// Agents: one-time codes, the list, revocation.
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Prints a new password for an agent that has no certificate, and the line for its [[agent]] in the registry.
     AgentPassword,
     /// Certificates.
@@ -79,7 +87,7 @@ enum CaCommand {
         #[arg(long, default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
         host: Vec<String>,
     },
-    /// Issues an agent's certificate.
+    /// Issues a certificate with its key, for a client that cannot enrol.
     Issue {
         #[command(flatten)]
         config: ConfigPath,
@@ -125,6 +133,7 @@ fn main() -> anyhow::Result<()> {
             println!("{}", account::add(&records, &name, role)?);
             Ok(())
         }
+        Command::Agent(command) => agent_command::run(command),
         Command::AgentPassword => {
             let (password, hash) = account::password();
             println!("{password}\npassword_hash = \"{hash}\"");
@@ -135,14 +144,7 @@ fn main() -> anyhow::Result<()> {
             Ok(CaFolder::new(&config.data.join("ca")).init(&host, Timestamp::now())?)
         }
         Command::Ca(CaCommand::Issue { config, agent, out }) => {
-            let config = load(&config.config)?;
-            Ok(
-                CaFolder::new(&config.data.join("ca")).issue_into(
-                    &agent,
-                    &out,
-                    Timestamp::now(),
-                )?,
-            )
+            issue(&load(&config.config)?, &agent, &out)
         }
         Command::Verify { bundle, key } => verify(&bundle, key.as_deref()),
         Command::Openapi => {
@@ -150,6 +152,15 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn issue(config: &config::Config, agent: &AgentId, out: &Path) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    CaFolder::new(&config.data.join("ca")).issue_into(agent, out, now)?;
+    let pem = std::fs::read_to_string(out.join("agent.crt")).context("cannot read agent.crt")?;
+    let certificate = Certificate::from_pem(&pem).context("agent.crt is not a certificate")?;
+    let records = Records::open(&config.data.join("records.db"))?;
+    Ok(issued_by_command(&records, &certificate, now)?)
 }
 
 fn load(path: &Path) -> anyhow::Result<config::Config> {

@@ -63,6 +63,13 @@ CREATE TRIGGER history_is_not_deleted BEFORE DELETE ON history BEGIN SELECT RAIS
 ALTER TABLE outbox ADD COLUMN chain TEXT NOT NULL DEFAULT '';
 UPDATE outbox SET chain = COALESCE(json_extract(body, '$.case'), entry);
 CREATE INDEX outbox_chain ON outbox(chain, id);
+",
+// Agents that were enrolled or revoked, their one-time codes (as a derived key), and every certificate issued or shown.
+"
+CREATE TABLE agent(name TEXT PRIMARY KEY, site TEXT NOT NULL, enrolled_at INTEGER, revoked_at INTEGER) WITHOUT ROWID;
+CREATE TABLE agent_code(id TEXT PRIMARY KEY, agent TEXT NOT NULL, site TEXT NOT NULL, secret BLOB NOT NULL, made_by TEXT NOT NULL, made_at INTEGER NOT NULL, valid_to INTEGER NOT NULL, used_at INTEGER, public_key TEXT, wrong INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE agent_certificate(fingerprint TEXT PRIMARY KEY, agent TEXT NOT NULL, pem TEXT NOT NULL, public_key TEXT NOT NULL, origin TEXT NOT NULL, issued_at INTEGER NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, first_seen_at INTEGER, last_seen_at INTEGER, superseded_at INTEGER, revoked_at INTEGER);
+CREATE INDEX agent_certificate_agent ON agent_certificate(agent, public_key);
 "];
 
 impl Records {

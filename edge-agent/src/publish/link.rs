@@ -4,7 +4,7 @@ use super::{
     lane::Numbers,
     session::{Heard, hear},
 };
-use crate::{clock::Timekeeper, metrics::Metrics};
+use crate::{clock::Timekeeper, identity::IdentityError, metrics::Metrics};
 use contract::Timestamp;
 use journal::ReadError;
 use rumqttc::{ClientError, ConnectionError, Event, EventLoop, Outgoing, Packet};
@@ -26,11 +26,24 @@ pub struct Link {
     pub highest: Option<u64>,
     /// How often the births were asked for.
     pub rebirths: u64,
+    /// How often a certificate request was asked for.
+    pub renewals: u64,
+    /// The last certificate that was sent, PEM, and the how manieth that was.
+    pub certificate: Option<(u64, Arc<str>)>,
 }
 
 impl Link {
+    /// How many certificates were sent.
+    pub fn answers(&self) -> u64 {
+        self.certificate.as_ref().map_or(0, |(number, _)| *number)
+    }
+
     fn note(&mut self, heard: Heard, now: Timestamp, passed: Duration) {
         self.rebirths += u64::from(heard.is_rebirth);
+        self.renewals += u64::from(heard.is_renewal);
+        if let Some(pem) = heard.certificate {
+            self.certificate = Some((self.answers() + 1, pem.into()));
+        }
         let Some(receipt) = heard.receipt else {
             return;
         };
@@ -58,6 +71,9 @@ pub enum Lost {
     /// The disk.
     #[error("the buffer cannot be read")]
     Buffer(#[from] ReadError),
+    /// Key or certificate.
+    #[error("the agent's certificate cannot be used")]
+    Identity(#[from] IdentityError),
     /// We did it.
     #[error("the connection was closed")]
     Closed,

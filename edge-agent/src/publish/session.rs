@@ -107,6 +107,14 @@ impl Session {
         self.topic(Kind::NodeCommand, None)
     }
 
+    /// The message that asks for a new certificate.
+    pub fn request(&self, csr: String) -> Outgoing {
+        Outgoing {
+            topic: contract::enrol::request_topic(&self.site, &self.agent),
+            payload: csr.into_bytes(),
+        }
+    }
+
     /// All births, on connecting and when the gateway asks.
     pub fn births(&mut self, now: Timestamp, first: u64) -> Vec<Outgoing> {
         self.seq = 0;
@@ -229,6 +237,10 @@ pub struct Heard {
     pub at: Option<Timestamp>,
     /// It wants the births again.
     pub is_rebirth: bool,
+    /// It wants a certificate request.
+    pub is_renewal: bool,
+    /// It answers one, PEM.
+    pub certificate: Option<String>,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
@@ -240,6 +252,8 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
     for command in payload::commands(bytes)? {
         match command {
             Command::Rebirth => heard.is_rebirth = true,
+            Command::Renew => heard.is_renewal = true,
+            Command::Certificate(pem) => heard.certificate = Some(pem),
             Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }

@@ -12,6 +12,7 @@ use super::{
     flight::{Flight, Which},
     lane::Lane,
     link::{Link, Lost, drive},
+    renewal::Renewal,
     session::{Outgoing, Session},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     chain,
     config::{GatewayConfig, Identity},
     giving_up::Otherwise,
+    identity::IdentityError,
     metrics::Metrics,
     record::Record,
     status::Board,
@@ -30,7 +32,7 @@ use contract::{
 };
 use journal::{Block, ReadError};
 use ring::rand::{SecureRandom, SystemRandom};
-use rumqttc::{AsyncClient, ClientError, LastWill, MqttOptions, QoS, Transport};
+use rumqttc::{AsyncClient, ClientError, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -72,6 +74,14 @@ pub struct Publisher {
     pub metrics: Arc<Metrics>,
     /// What the agent's page shows.
     pub board: Board,
+    /// Which certificate is shown; none if the agent has none.
+    pub renewal: Option<Renewal>,
+}
+
+/// Why a connection ended in order.
+enum Ended {
+    Stopped,
+    Renewed,
 }
 
 impl Publisher {
@@ -82,7 +92,11 @@ impl Publisher {
             let ended = self.connection(&mut stop).await;
             self.buffer.lose_sight();
             match ended {
-                Ok(()) => return,
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Renewed) => {
+                    failures = 0;
+                    continue;
+                }
                 Err(error) => {
                     self.board.gateway(Err(chain(&error)));
                     if !self.fence.is_asking() {
@@ -104,8 +118,8 @@ impl Publisher {
         }
     }
 
-    /// One connection from its beginning to its end; `Ok` if it ended because of `stop`.
-    async fn connection(&mut self, stop: &mut Stop) -> Result<(), Lost> {
+    /// One connection from its beginning to its end; `Ok` if it ended because of `stop` or for a new certificate.
+    async fn connection(&mut self, stop: &mut Stop) -> Result<Ended, Lost> {
         self.fence.ask();
         let bdseq = match self.buffer.next_bdseq().await {
             Ok(bdseq) => bdseq,
@@ -116,7 +130,7 @@ impl Publisher {
             }
         };
         let will = self.session.begin(bdseq, Timestamp::now());
-        let (client, events) = AsyncClient::new(self.options(will), REQUESTS);
+        let (client, events) = AsyncClient::new(self.options(will)?, REQUESTS);
         let (link, seen) = watch::channel(Link::default());
         let stream = self.buffer.stream();
         let time = self.buffer.time.clone();
@@ -124,15 +138,15 @@ impl Publisher {
         tokio::select! {
             lost = &mut drive => Err(lost),
             done = self.work(client, seen, stop) => {
-                done?;
+                let ended = done?;
                 // The good-bye is in the client's queue; the driver carries it out.
                 let _ = timeout(FAREWELL, drive).await;
-                Ok(())
+                Ok(ended)
             }
         }
     }
 
-    fn options(&self, will: Outgoing) -> MqttOptions {
+    fn options(&mut self, will: Outgoing) -> Result<MqttOptions, IdentityError> {
         let mut options = MqttOptions::new(&self.agent, &self.gateway.host, self.gateway.port);
         options
             .set_keep_alive(Duration::from_secs(15))
@@ -144,21 +158,14 @@ impl Publisher {
                 QoS::AtLeastOnce,
                 false,
             ));
-        match &self.gateway.identity {
-            Identity::Anonymous => {}
-            Identity::Password(password) => {
-                options.set_credentials(&self.agent, password);
-            }
-            Identity::Certificate {
-                ca,
-                certificate,
-                key,
-            } => {
-                let identity = Some((certificate.clone(), key.clone()));
-                options.set_transport(Transport::tls(ca.clone(), identity, None));
-            }
+        if let Identity::Password(password) = &self.gateway.identity {
+            options.set_credentials(&self.agent, password);
         }
-        options
+        if let Some(renewal) = &mut self.renewal {
+            let tls = TlsConfiguration::Rustls(renewal.next_config()?);
+            options.set_transport(Transport::tls_with_config(tls));
+        }
+        Ok(options)
     }
 
     async fn work(
@@ -166,10 +173,13 @@ impl Publisher {
         client: AsyncClient,
         mut link: watch::Receiver<Link>,
         stop: &mut Stop,
-    ) -> Result<(), Lost> {
+    ) -> Result<Ended, Lost> {
         tokio::select! {
-            () = stop.asked() => return Ok(()),
+            () = stop.asked() => return Ok(Ended::Stopped),
             up = link.wait_for(|link| link.is_up) => { up.map_err(|_| Lost::Closed)?; }
+        }
+        if let Some(renewal) = &mut self.renewal {
+            renewal.accepted(&self.metrics)?;
         }
         self.metrics.connections.add(1);
         self.board.gateway(Ok(()));
@@ -185,15 +195,23 @@ impl Publisher {
         self.born(&client).await?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             let may_fill = self.may_send(&flight.back);
             let is_paced = flight.pace.next_at() > Instant::now();
             tokio::select! {
                 biased;
-                () = stop.asked() => break,
+                () = stop.asked() => break Ended::Stopped,
                 changed = link.changed() => {
                     changed.map_err(|_| Lost::Closed)?;
                     let seen = link.borrow_and_update().clone();
+                    if let Some(renewal) = &mut self.renewal {
+                        if let Some(csr) = renewal.asked(seen.renewals, &self.metrics) {
+                            publish(&client, self.session.request(csr)).await?;
+                        }
+                        if renewal.answered(&seen.certificate, &self.metrics) {
+                            break Ended::Renewed;
+                        }
+                    }
                     self.listen(&client, &mut flight, seen).await?;
                 }
                 _ = ticks.tick() => self.tick(&client, &mut flight).await?,
@@ -205,11 +223,11 @@ impl Publisher {
                 }
                 () = sleep_until(flight.pace.next_at()), if may_fill && is_paced => {}
             }
-        }
+        };
         let farewell = self.farewell(&client, &mut flight, &mut link);
         // Out of time: what was not sent is in the buffer.
         let _ = timeout(FAREWELL, farewell).await;
-        Ok(())
+        Ok(ended)
     }
 
     async fn born(&mut self, client: &AsyncClient) -> Result<(), Lost> {

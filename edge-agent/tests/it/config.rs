@@ -433,3 +433,31 @@ fn every_problem_is_reported_in_one_run_with_its_place_and_a_fix() {
     }
     assert!(problems.iter().all(|problem| !problem.fix.is_empty()));
 }
+
+#[test]
+fn what_enrolment_wrote_says_who_the_agent_is_and_there_may_be_no_device_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "agent.toml",
+        "enrolment = \"who.toml\"\n[buffer]\npath = \"buffer.db\"\n",
+    );
+    let at = folder.path().join("agent.toml");
+    let text = config::load(&at).unwrap_err().to_string();
+    assert!(
+        text.contains("who.toml") && text.contains("enroll"),
+        "{text}"
+    );
+    write(
+        "who.toml",
+        "site = \"s\"\nagent = \"a\"\n[gateway]\nhost = \"h\"\nport = 1\n",
+    );
+    let config = config::load(&at).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((config.site.as_str(), config.agent.as_str()), ("s", "a"));
+    write(
+        "agent.toml",
+        "enrolment = \"who.toml\"\nsite = \"t\"\n[buffer]\npath = \"buffer.db\"\n",
+    );
+    let text = config::load(&at).unwrap_err().to_string();
+    assert!(text.contains("site: this key is not known"), "{text}");
+}

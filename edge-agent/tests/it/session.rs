@@ -141,7 +141,7 @@ fn a_receipt_counts_only_for_its_own_stream() {
         Heard {
             receipt: Some(own.clone()),
             at: Some(NOW),
-            is_rebirth: false
+            ..Heard::default()
         }
     );
     let nothing = Heard {
@@ -157,5 +157,9 @@ fn a_receipt_counts_only_for_its_own_stream() {
             ..nothing
         }
     );
+    let renew = hear("mine", &contract::payload::renew_command(NOW)).unwrap();
+    assert!(renew.is_renewal && renew.certificate.is_none());
+    let answer = hear("mine", &contract::payload::certificate_command(NOW, "pem"));
+    assert_eq!(answer.unwrap().certificate.as_deref(), Some("pem"));
     assert!(hear("mine", b"\xFF\xFF\xFF").is_err());
 }

@@ -1,7 +1,7 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
-const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: [] };
+const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: ["keep_agents"] };
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },

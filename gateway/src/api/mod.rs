@@ -1,4 +1,5 @@
-//! HTTP: the console's and other systems' door. Every endpoint is authenticated; every refusal says why.
+//! HTTP: the console's and other systems' door. Every endpoint is authenticated (enrolment by the seal
+//! of a one-time code); every refusal says why.
 //!
 //! Handlers parse, call, and turn the result into a view. `openapi.json` is generated from them and committed;
 //! a test fails when it drifts.
@@ -8,6 +9,7 @@ mod cases; // cases and their decisions
 mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
+mod fleet; // agents: enrolment, the list, revocation
 mod pages; // domain records become pages
 mod plan; // the visit plan
 mod session; // signing in and out
@@ -21,6 +23,7 @@ use crate::{
     credit::Action,
     detect::{Signals, rule::Rule},
     evidence::Vault,
+    fleet::Fleet,
     ingest::Ingest,
     inspection::frequency::Frequency,
     metrics::Metrics,
@@ -56,6 +59,8 @@ pub struct Inner {
     pub records: Records,
     /// The registry.
     pub registry: Arc<Registry>,
+    /// The agents.
+    pub fleet: Fleet,
     /// The rules in force.
     pub rules: Vec<Rule>,
     /// 1 in earnest.
@@ -183,6 +188,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(coverage::fleet))
         .routes(routes!(coverage::fleet_agent))
         .routes(routes!(status::status))
+        .routes(routes!(fleet::enroll))
+        .routes(routes!(fleet::agents, fleet::add))
+        .routes(routes!(fleet::revoke))
 }
 
 /// The description, as JSON text.

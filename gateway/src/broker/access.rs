@@ -1,11 +1,13 @@
 //! Who may connect, and who may say and hear what.
 //!
-//! A TLS client is who its certificate's common name says. On a plain listener a client gives its name and
-//! password; anonymous clients are allowed only where the configuration says so.
+//! A TLS client is who its certificate's common name says, unless that certificate is known to be no longer good. On a
+//! plain listener a client gives its name and password; anonymous clients are allowed only where the configuration says so.
 
 use super::topic::covers;
+use crate::certificate::Certificate;
 use argon2::password_hash::PasswordHash;
 use argon2::{Argon2, PasswordVerifier};
+use contract::Timestamp;
 use ring::digest;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -32,6 +34,8 @@ pub struct Identity {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The certificate it came with.
+    pub certificate: Option<Certificate>,
 }
 
 /// A client that may connect.
@@ -41,6 +45,64 @@ pub struct Client {
     pub role: Role,
     /// Argon2 hash (PHC text); without one the client can come with its certificate only.
     pub password_hash: Option<String>,
+    /// What is known of its certificates.
+    pub certificates: Certificates,
+}
+
+/// What is known of a client's certificates.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates {
+    /// The client was revoked: nothing that is not listed as good lets it in, a password neither.
+    pub is_revoked: bool,
+    /// How it stands with each, by fingerprint.
+    pub listed: HashMap<String, Standing>,
+}
+
+/// How it stands with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be used.
+    Good,
+    /// Its holder has shown a newer one.
+    Superseded,
+    /// A person took it back.
+    Revoked,
+}
+
+/// Why a client is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such client.
+    #[error("the certificate's common name is not a registered client")]
+    Unknown,
+    /// Taken back.
+    #[error("the certificate was revoked")]
+    Revoked,
+    /// Replaced.
+    #[error(
+        "the certificate was superseded by a newer one: is this a second box, or one restored from a copy?"
+    )]
+    Superseded,
+    /// It ran out before it was ever seen here.
+    #[error("the certificate has run out and was never seen before")]
+    Expired,
+    /// Name or password.
+    #[error("the user name or password is wrong or missing")]
+    Password,
+}
+
+impl Client {
+    /// Whether a certificate of this client, genuine and perhaps run out, lets it in.
+    fn admits(&self, certificate: &Certificate, now: Timestamp) -> Result<(), Refusal> {
+        match self.certificates.listed.get(&certificate.fingerprint) {
+            Some(Standing::Good) => Ok(()),
+            Some(Standing::Revoked) => Err(Refusal::Revoked),
+            Some(Standing::Superseded) => Err(Refusal::Superseded),
+            None if self.certificates.is_revoked => Err(Refusal::Revoked),
+            None if certificate.not_after < now => Err(Refusal::Expired),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The clients by name. Clones share it; it may be replaced while running.
@@ -97,18 +159,35 @@ impl Directory {
             .cloned()
     }
 
-    /// The identity of a certificate's common name.
-    pub fn by_certificate(&self, name: &str) -> Option<Identity> {
-        let client = self.get(name)?;
-        Some(Identity {
-            name: name.to_owned(),
+    /// The identity of a certificate.
+    pub fn by_certificate(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Identity, Refusal> {
+        let client = self.get(&certificate.name).ok_or(Refusal::Unknown)?;
+        client.admits(certificate, now)?;
+        Ok(Identity {
+            name: certificate.name.clone(),
             role: client.role,
+            certificate: Some(certificate.clone()),
         })
+    }
+
+    /// Whether somebody who came in would be let in again.
+    pub fn still_admits(&self, identity: &Identity, now: Timestamp) -> bool {
+        match (&identity.role, &identity.certificate) {
+            (Role::Anonymous, _) => true,
+            (_, Some(certificate)) => self.by_certificate(certificate, now).is_ok(),
+            (_, None) => self
+                .get(&identity.name)
+                .is_some_and(|client| !client.certificates.is_revoked),
+        }
     }
 
     /// The identity of a user name, if the password is right.
     pub async fn by_password(&self, name: &str, password: &[u8]) -> Option<Identity> {
-        let client = self.get(name)?;
+        let client = self.get(name).filter(|c| !c.certificates.is_revoked)?;
         let hash = client.password_hash?;
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(hash.as_bytes());
@@ -141,6 +220,7 @@ impl Directory {
         Some(Identity {
             name: name.to_owned(),
             role: client.role,
+            certificate: None,
         })
     }
 }
@@ -151,7 +231,16 @@ impl Identity {
         Self {
             name: "anonymous".into(),
             role: Role::Anonymous,
+            certificate: None,
         }
+    }
+
+    /// True if `topic` is where this client asks for a new certificate; only who came with one may.
+    pub fn asks_at(&self, topic: &str) -> bool {
+        let Role::Agent { site } = &self.role else {
+            return false;
+        };
+        self.certificate.is_some() && topic == format!("onedoor/{site}/csr/{}", self.name)
     }
 
     /// True if it may publish to `topic`; `json_site` is the site a JSON pattern found in the topic.
@@ -160,7 +249,7 @@ impl Identity {
             Role::Anonymous => !topic.starts_with('$'),
             Role::Observer => false,
             Role::Agent { site } => {
-                if json_site.is_some_and(|named| named == site) {
+                if json_site.is_some_and(|named| named == site) || self.asks_at(topic) {
                     return true;
                 }
                 let mut levels = topic.split('/');
@@ -197,6 +286,7 @@ mod tests {
         let agent = Identity {
             name: "a1".into(),
             role: Role::Agent { site: "s1".into() },
+            certificate: None,
         };
         for (topic, json_site, expected) in [
             ("spBv1.0/s1/NBIRTH/a1", None, true),
@@ -214,5 +304,73 @@ mod tests {
         assert!(agent.may_subscribe("spBv1.0/s1/DCMD/a1/#"));
         assert!(!agent.may_subscribe("spBv1.0/s1/NCMD/+"));
         assert!(!agent.may_subscribe("#"));
+    }
+
+    const DAY: i64 = 86_400_000;
+
+    fn certificate(fingerprint: &str) -> Certificate {
+        Certificate {
+            name: "a1".into(),
+            fingerprint: fingerprint.into(),
+            not_before: Timestamp::from_millis(0),
+            not_after: Timestamp::from_millis(90 * DAY),
+            names: Vec::new(),
+        }
+    }
+
+    fn directory(is_revoked: bool) -> Directory {
+        let listed = [
+            ("good", Standing::Good),
+            ("old", Standing::Superseded),
+            ("stolen", Standing::Revoked),
+        ];
+        let client = Client {
+            role: Role::Agent { site: "s1".into() },
+            password_hash: None,
+            certificates: Certificates {
+                is_revoked,
+                listed: listed.map(|(name, s)| (name.to_owned(), s)).into(),
+            },
+        };
+        Directory::new(HashMap::from([("a1".to_owned(), client)]))
+    }
+
+    #[test]
+    fn a_listed_certificate_stands_as_listed_and_a_new_one_must_be_in_date() {
+        let (in_date, late) = (
+            Timestamp::from_millis(DAY),
+            Timestamp::from_millis(270 * DAY),
+        );
+        for (fingerprint, is_revoked, at, expected) in [
+            ("good", false, in_date, None),
+            // 180 days offline: known, so it may come in and renew.
+            ("good", false, late, None),
+            // Enrolled again after a revocation.
+            ("good", true, in_date, None),
+            ("old", false, in_date, Some(Refusal::Superseded)),
+            ("stolen", false, in_date, Some(Refusal::Revoked)),
+            // From `gateway ca issue`, never seen before.
+            ("new", false, in_date, None),
+            ("new", false, late, Some(Refusal::Expired)),
+            ("new", true, in_date, Some(Refusal::Revoked)),
+        ] {
+            let answer = directory(is_revoked).by_certificate(&certificate(fingerprint), at);
+            assert_eq!(answer.err(), expected, "{fingerprint} {is_revoked} {at}");
+        }
+    }
+
+    #[test]
+    fn only_who_came_with_a_certificate_may_ask_for_a_new_one_and_for_itself() {
+        let now = Timestamp::from_millis(DAY);
+        let agent = directory(false)
+            .by_certificate(&certificate("good"), now)
+            .unwrap();
+        assert!(agent.may_publish("onedoor/s1/csr/a1", None));
+        assert!(!agent.may_publish("onedoor/s1/csr/a2", None));
+        let by_password = Identity {
+            certificate: None,
+            ..agent
+        };
+        assert!(!by_password.may_publish("onedoor/s1/csr/a1", None));
     }
 }

@@ -6,17 +6,21 @@
 //!
 //! Reading goes on while a batch is being committed, up to `batch_bytes_max`; then the socket waits.
 
+mod end;
 mod opening;
 mod subscriptions;
 
+use super::Shared;
 use super::access::Identity;
 use super::fanout::{Outgoing, Subscriber};
 use super::packet::{self, Connect, ConnectAnswer, Version, Violation};
+use super::registry::{Kick, Place};
 use super::topic;
-use super::{Shared, registry::Place};
+use crate::certificate::Certificate;
 use crate::ingest::{Command, Done, Inlet, Next};
 use bytes::{Buf, Bytes, BytesMut};
 use contract::Timestamp;
+use end::{End, Reasons};
 use journal::{AppendError, Committed, Staged};
 use opening::{open, refuse};
 use std::collections::HashMap;
@@ -36,52 +40,6 @@ const OUTGOING_MAX: usize = 256;
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const LAST_WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-pub enum End {
-    /// The client said goodbye.
-    #[error("the client disconnected")]
-    Disconnect,
-    /// The gateway is stopping.
-    #[error("the gateway is stopping")]
-    Stopping,
-    /// The same client connected again.
-    #[error("the client connected again")]
-    TakenOver,
-    /// The socket ended or failed.
-    #[error("the connection was lost")]
-    Lost(#[source] io::Error),
-    /// Nothing was heard for one and a half times the keep-alive.
-    #[error("nothing was heard within the keep-alive time")]
-    Silent,
-    /// It does not read what it is sent.
-    #[error("the client does not read")]
-    NotReading,
-    /// It broke the protocol.
-    #[error("the client broke the protocol")]
-    Violation(#[from] Violation),
-    /// It is not allowed to do this.
-    #[error("{name} may not publish to {topic}")]
-    NotAllowed {
-        /// Who.
-        name: String,
-        /// Where.
-        topic: String,
-    },
-    /// It was refused at the door.
-    #[error("refused: {0}")]
-    Refused(&'static str),
-    /// The journal takes nothing.
-    #[error("the journal takes nothing")]
-    Journal(#[source] AppendError),
-}
-
-impl End {
-    fn is_orderly(&self) -> bool {
-        matches!(self, End::Disconnect | End::Stopping | End::Refused(_))
-    }
-}
-
 type Commit = Pin<Box<dyn Future<Output = Result<Committed, AppendError>> + Send>>;
 
 /// What is known of a topic this client published to.
@@ -90,6 +48,8 @@ struct TopicState {
     is_allowed: bool,
     generation: u64,
     is_wanted: bool,
+    /// It is where the client asks for a new certificate.
+    is_request: bool,
 }
 
 struct Connection<S> {
@@ -112,17 +72,18 @@ struct Connection<S> {
     own_topic: (String, u64, bool),
 }
 
-/// Serves a connection to its end. `certificate` is the common name of a TLS client.
+/// Serves a connection to its end. `certificate` is that of a TLS client.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mut stream: S,
     shared: Arc<Shared>,
-    certificate: Option<String>,
+    certificate: Option<Certificate>,
     peer: String,
     stop: watch::Receiver<bool>,
 ) {
     let mut buffer = BytesMut::with_capacity(4096);
     let limit = shared.limits.connect_timeout;
-    let opened = timeout(limit, open(&mut stream, &mut buffer, &shared, certificate)).await;
+    let opening = open(&mut stream, &mut buffer, &shared, certificate, &peer);
+    let opened = timeout(limit, opening).await;
     let (connect, identity) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(end)) => {
@@ -140,7 +101,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     } else {
         connect.client_id.clone()
     };
-    let Some(place) = shared.registry.enter(&client, &identity.name).await else {
+    let Some(place) = shared.registry.enter(&client, &identity, &peer).await else {
         refuse(
             &mut stream,
             connect.version,
@@ -154,7 +115,14 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
             "MQTT connection refused: the client id is in use by another identity"
         );
     };
+    // It may have been revoked while it came in; from here on an expulsion finds it.
+    if !shared.directory.still_admits(&identity, Timestamp::now()) {
+        let answer = ConnectAnswer::Credentials;
+        refuse(&mut stream, connect.version, answer, &shared).await;
+        return tracing::info!(peer, client, "MQTT connection refused: just revoked");
+    }
     tracing::debug!(peer, client, name = identity.name, "MQTT client connected");
+    shared.tell_entered(&identity, &peer, place.took_over());
     let mut connection = Connection {
         inlet: shared.ingest.inlet(),
         stream,
@@ -188,26 +156,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     connection.close(&connect, &end).await;
 }
 
-/// An error with its causes in one line.
-struct Reasons<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Reasons<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 enum Event {
     Committed(Result<Committed, AppendError>),
     Read(io::Result<usize>),
     Outgoing(Outgoing),
-    TakenOver,
+    Kicked(Kick),
     Stop,
     Wake,
 }
@@ -271,7 +224,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     }
                 }
                 Event::Outgoing(outgoing) => self.take_outgoing(outgoing),
-                Event::TakenOver => break End::TakenOver,
+                Event::Kicked(Kick::TakenOver) => break End::TakenOver,
+                Event::Kicked(Kick::Expelled) => break End::Expelled,
                 Event::Stop => break End::Stopping,
                 Event::Wake => {}
             }
@@ -310,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         tokio::select! {
             biased;
             result = committed => Event::Committed(result),
-            () = place.taken_over() => Event::TakenOver,
+            kick = place.kicked() => Event::Kicked(kick),
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
             Some(outgoing) = outgoing.1.recv() => Event::Outgoing(outgoing),
             result = stream.read_buf(buffer), if is_reading => Event::Read(result),
@@ -386,6 +340,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 topic: state.name.clone(),
             });
         }
+        if state.is_request {
+            self.shared.tell_request(&self.identity, publish.payload);
+        }
         let generation = self.shared.fanout.generation();
         if state.generation != generation {
             state.generation = generation;
@@ -413,6 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             is_allowed: self.identity.may_publish(name, json_site),
             generation: 0,
             is_wanted: false,
+            is_request: self.identity.asks_at(name),
         })
     }
 
@@ -575,6 +533,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         if matches!(end, End::TakenOver) {
             packet::put_disconnect(&mut self.out, self.version, 0x8e);
+        }
+        if matches!(end, End::Expelled) {
+            packet::put_disconnect(&mut self.out, self.version, 0x87);
         }
         if !matches!(end, End::Lost(_) | End::NotReading) {
             // The client may be gone; it was told what could be told.

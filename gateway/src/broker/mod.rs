@@ -19,26 +19,34 @@ mod registry;
 mod tls;
 mod topic;
 
-pub use access::{Client, Directory, Role};
+pub use access::{Certificates, Client, Directory, Identity, Refusal, Role, Standing};
 pub use fanout::RouterError;
 pub use tls::{TlsError, TlsFiles};
 
+use crate::certificate::Certificate;
 use crate::ingest::Ingest;
 use bytes::Bytes;
-use contract::problems::Problems;
+use contract::{Timestamp, problems::Problems};
 use fanout::Fanout;
 use registry::Registry;
 use rustls::pki_types::CertificateDer;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tls::OwnCertificate;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Events about agents that wait to be heard; more are dropped and counted.
+const EVENTS_MAX: usize = 4_096;
+/// A certificate request is smaller than this.
+const REQUEST_BYTES_MAX: usize = 8 << 10;
 
 /// The `[broker]` part of the configuration.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -62,6 +70,8 @@ pub struct Config {
     pub retained_max: usize,
     /// Bytes of a connection that may wait for the journal; then its socket waits.
     pub batch_bytes_max: usize,
+    /// A certificate that was seen before lets its agent in, to renew it, for so many days after it has run out.
+    pub expired_days_max: u32,
     /// After a small read, how long a connection lets more arrive before it reads again.
     pub linger_ms: u64,
 }
@@ -78,6 +88,7 @@ impl Default for Config {
             subscriptions_max: 100,
             retained_max: 10_000,
             batch_bytes_max: 1 << 20,
+            expired_days_max: 400,
             linger_ms: 2,
         }
     }
@@ -137,7 +148,45 @@ struct Limits {
     linger: Duration,
 }
 
+/// What those who keep the agents are told.
+#[derive(Debug, Clone)]
+pub enum AgentEvent {
+    /// Somebody came in with a certificate.
+    Entered {
+        /// Which.
+        certificate: Certificate,
+    },
+    /// An agent connected while it was connected.
+    TookOver {
+        /// Its name.
+        name: String,
+        /// Where the later connection comes from.
+        peer: String,
+        /// Where the earlier one came from.
+        from: String,
+    },
+    /// A genuine certificate was not let in.
+    Refused {
+        /// Which.
+        certificate: Certificate,
+        /// Where it came from.
+        peer: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// An agent asks for a new certificate.
+    Request {
+        /// The certificate it came with.
+        certificate: Certificate,
+        /// The certificate request, PEM.
+        csr: String,
+    },
+}
+
 struct Shared {
+    events: mpsc::Sender<AgentEvent>,
+    events_dropped: AtomicU64,
+    own: Option<Arc<OwnCertificate>>,
     ingest: Ingest,
     directory: Directory,
     fanout: Fanout,
@@ -146,6 +195,37 @@ struct Shared {
 }
 
 impl Shared {
+    fn tell(&self, event: AgentEvent) {
+        if self.events.try_send(event).is_err() {
+            self.events_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_entered(&self, identity: &Identity, peer: &str, took_over: Option<&str>) {
+        if let Some(certificate) = identity.certificate.clone() {
+            self.tell(AgentEvent::Entered { certificate });
+        }
+        if let (Some(from), Role::Agent { .. }) = (took_over, &identity.role) {
+            self.tell(AgentEvent::TookOver {
+                name: identity.name.clone(),
+                peer: peer.to_owned(),
+                from: from.to_owned(),
+            });
+        }
+    }
+
+    fn tell_request(&self, identity: &Identity, payload: &[u8]) {
+        let csr = std::str::from_utf8(payload).ok();
+        let csr = csr.filter(|csr| csr.len() <= REQUEST_BYTES_MAX);
+        match (&identity.certificate, csr) {
+            (Some(certificate), Some(csr)) => self.tell(AgentEvent::Request {
+                certificate: certificate.clone(),
+                csr: csr.to_owned(),
+            }),
+            _ => tracing::warn!(name = identity.name, "a certificate request cannot be read"),
+        }
+    }
+
     /// Gives a client's message to subscribers, and keeps it if it is retained.
     fn forward(&self, topic: &str, payload: &[u8], is_retained: bool) {
         let payload = Bytes::copy_from_slice(payload);
@@ -194,6 +274,30 @@ impl Broker {
         self.0.registry.count()
     }
 
+    /// Who is connected, of those that `which` accepts.
+    pub fn identities(&self, which: impl Fn(&Identity) -> bool) -> Vec<Identity> {
+        self.0.registry.identities(which)
+    }
+
+    /// Replaces the clients, and ends the connections of those who would not be let in any more.
+    pub fn admit(&self, clients: HashMap<String, Client>) {
+        self.0.directory.replace(clients);
+        let now = Timestamp::now();
+        self.0
+            .registry
+            .expel(|identity| self.0.directory.still_admits(identity, now));
+    }
+
+    /// Reads the gateway's certificate again; connections that are open keep the one they began with.
+    pub fn reload_certificate(&self) -> Result<(), TlsError> {
+        self.0.own.as_ref().map_or(Ok(()), |own| own.reload())
+    }
+
+    /// Events about agents that were dropped because nobody took them in time.
+    pub fn events_dropped(&self) -> u64 {
+        self.0.events_dropped.load(Ordering::Relaxed)
+    }
+
     /// Messages dropped because the router was behind.
     pub fn dropped(&self) -> u64 {
         self.0.fanout.dropped()
@@ -203,6 +307,7 @@ impl Broker {
 /// A running broker.
 pub struct Running {
     broker: Broker,
+    events: Option<mpsc::Receiver<AgentEvent>>,
     address: Option<SocketAddr>,
     address_tls: Option<SocketAddr>,
     stop: watch::Sender<bool>,
@@ -213,6 +318,11 @@ impl Running {
     /// The broker, to publish with.
     pub fn broker(&self) -> Broker {
         self.broker.clone()
+    }
+
+    /// What happens to agents; once.
+    pub fn events(&mut self) -> Option<mpsc::Receiver<AgentEvent>> {
+        self.events.take()
     }
 
     /// Address of the plain listener.
@@ -243,15 +353,20 @@ pub async fn start(
     directory: Directory,
     ingest: Ingest,
 ) -> Result<Running, StartError> {
-    let acceptor = config
+    let expired_max = Duration::from_secs(u64::from(config.expired_days_max) * 86_400);
+    let tls = config
         .tls
         .as_ref()
-        .map(tls::server_config)
-        .transpose()?
-        .map(TlsAcceptor::from);
+        .map(|files| tls::server_config(files, expired_max))
+        .transpose()?;
+    let (acceptor, own) = tls.map(|(tls, own)| (TlsAcceptor::from(tls), own)).unzip();
+    let (events, told) = mpsc::channel(EVENTS_MAX);
     let plain = bind(config.listen).await?;
     let secured = bind(config.listen_tls).await?;
     let shared = Arc::new(Shared {
+        events,
+        events_dropped: AtomicU64::new(0),
+        own,
         ingest,
         directory,
         fanout: Fanout::start(config.connections_max, config.retained_max)?,
@@ -291,6 +406,7 @@ pub async fn start(
     }
     Ok(Running {
         broker: Broker(shared),
+        events: Some(told),
         address,
         address_tls,
         stop,
@@ -384,11 +500,11 @@ async fn secured(
         }
     };
     let certificates: Option<&[CertificateDer<'_>]> = stream.get_ref().1.peer_certificates();
-    let name = certificates
+    let certificate = certificates
         .and_then(|chain| chain.first())
-        .and_then(|first| tls::common_name(first));
-    let Some(name) = name else {
+        .and_then(|first| Certificate::read(first));
+    let Some(certificate) = certificate else {
         return tracing::info!(%peer, "MQTT connection refused: the certificate has no common name");
     };
-    connection::serve(stream, shared, Some(name), peer.to_string(), stop).await;
+    connection::serve(stream, shared, Some(certificate), peer.to_string(), stop).await;
 }

@@ -1,11 +1,21 @@
-//! TLS for the broker: files to a rustls configuration, a client certificate to a name.
+//! TLS for the broker: files to a rustls configuration that requires a client certificate.
+//!
+//! A certificate that has run out is let through for some time: whether its holder may come in then is for
+//! [`super::access`], which knows whom it was given to. The gateway's own certificate is read anew when it was renewed.
 
-use rustls::RootCertStore;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Certificate, key and the authority whose client certificates are accepted.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -47,8 +57,11 @@ pub enum TlsError {
     Config(#[source] rustls::Error),
 }
 
-/// A configuration that requires a client certificate signed by the authority.
-pub fn server_config(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+/// A configuration that requires a client certificate signed by the authority, run out for at most `expired_max`.
+pub fn server_config(
+    files: &TlsFiles,
+    expired_max: Duration,
+) -> Result<(Arc<rustls::ServerConfig>, Arc<OwnCertificate>), TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates("the client authority", &files.client_ca)?);
     if roots.is_empty() {
@@ -57,22 +70,107 @@ pub fn server_config(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, TlsE
         });
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(TlsError::Verifier)?;
+    let own = Arc::new(OwnCertificate {
+        files: files.clone(),
+        current: RwLock::new(certified(files)?),
+    });
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Config)?
+        .with_client_cert_verifier(Arc::new(Verifier { inner, expired_max }))
+        .with_cert_resolver(own.clone());
+    Ok((Arc::new(config), own))
+}
+
+/// The gateway's certificate and key.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    files: TlsFiles,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl OwnCertificate {
+    /// Reads the files again; the next handshake uses them.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = certified(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for OwnCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(current.clone())
+    }
+}
+
+fn certified(files: &TlsFiles) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = certificates("the certificate", &files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::File {
         what: "the private key",
         path: files.key.clone(),
         source,
     })?;
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Config)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Config)?;
-    Ok(Arc::new(config))
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(chain, key, &provider)
+        .map(Arc::new)
+        .map_err(TlsError::Config)
+}
+
+/// webpki's verifier, but for certificates that ran out not long ago.
+#[derive(Debug)]
+struct Verifier {
+    inner: Arc<dyn ClientCertVerifier>,
+    expired_max: Duration,
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verify = |at| self.inner.verify_client_cert(end_entity, intermediates, at);
+        match verify(now) {
+            Err(Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) if now.as_secs() - not_after.as_secs() <= self.expired_max.as_secs() => {
+                verify(not_after)
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -85,78 +183,4 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
         .map_err(wrap)?
         .collect::<Result<_, _>>()
         .map_err(wrap)
-}
-
-/// The subject's common name of a certificate (X.509, DER). The certificate was verified by rustls before.
-pub fn common_name(certificate: &[u8]) -> Option<String> {
-    const CONTEXT_0: u8 = 0xa0;
-    const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    if fields.first() == Some(&CONTEXT_0) {
-        fields = element(fields)?.2;
-    }
-    // Serial number, signature algorithm, issuer, validity stand before the subject.
-    for _ in 0..4 {
-        fields = element(fields)?.2;
-    }
-    let (_, mut names, _) = element(fields)?;
-    let mut found = None;
-    while !names.is_empty() {
-        let (_, mut set, rest) = element(names)?;
-        names = rest;
-        while !set.is_empty() {
-            let (_, attribute, rest) = element(set)?;
-            set = rest;
-            let (_, kind, value) = element(attribute)?;
-            if kind == COMMON_NAME {
-                found = Some(std::str::from_utf8(element(value)?.1).ok()?.to_owned());
-            }
-        }
-    }
-    found
-}
-
-/// Tag, content and rest of the first DER element.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (
-                digits
-                    .iter()
-                    .fold(0usize, |n, digit| n << 8 | usize::from(*digit)),
-                rest,
-            )
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_common_name_is_found_and_garbage_is_not_a_name() {
-        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "平卫-a1");
-        params
-            .distinguished_name
-            .push(rcgen::DnType::OrganizationName, "x".repeat(200));
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        assert_eq!(common_name(certificate.der()).as_deref(), Some("平卫-a1"));
-        for length in 0..certificate.der().len().min(120) {
-            let _ = common_name(&certificate.der()[..length]);
-        }
-        assert_eq!(common_name(b"not a certificate"), None);
-    }
 }

@@ -1,5 +1,6 @@
 //! The whole system, one story per file.
 
+mod enrol;
 mod influx_servers;
 mod link;
 mod outage;

@@ -1,6 +1,41 @@
 // Generated from gateway/openapi.json by `npm run generate`. Do not edit.
 
 export interface paths {
+    "/api/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All agents, with their certificates and codes. */
+        get: operations["agents"];
+        put?: never;
+        /** Makes a one-time code for an agent; it is shown once and kept nowhere. */
+        post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{agent}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back everything an agent has; a connection of it ends at once. */
+        post: operations["revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/businesses": {
         parameters: {
             query?: never;
@@ -131,6 +166,23 @@ export interface paths {
         put?: never;
         /** Acts on a credit entry: objection, in_force, uphold, correct, withdraw or repair. */
         post: operations["act_on_credit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/enroll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enrols the agent that knows a one-time code. Nobody signs in: the seal shows that the sender knows the code. */
+        post: operations["enroll"];
         delete?: never;
         options?: never;
         head?: never;
@@ -317,12 +369,24 @@ export interface components {
          * @description What a person may do beside looking.
          * @enum {string}
          */
-        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record";
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents";
         /**
          * @description What can be done with an entry.
          * @enum {string}
          */
         Action: "in_force" | "objection" | "uphold" | "correct" | "withdraw" | "repair";
+        /** @description Which agent a code is for. */
+        AddAgent: {
+            /** @description Its name. */
+            agent: string;
+            /** @description Its site. */
+            site: string;
+            /**
+             * Format: int32
+             * @description How long the code may be used; 15 minutes if left out.
+             */
+            valid_minutes?: number | null;
+        };
         /** @description An agent. */
         AgentLine: {
             /** @description Its name. */
@@ -334,10 +398,74 @@ export interface components {
             state: components["schemas"]["AgentState"];
         };
         /**
+         * @description How it stands with an agent's identity.
+         * @enum {string}
+         */
+        AgentStanding: "waiting" | "good" | "revoked";
+        /**
          * @description Whether an agent is connected.
          * @enum {string}
          */
         AgentState: "online" | "offline" | "unheard";
+        /** @description An agent. */
+        AgentView: {
+            /** @description Its name. */
+            agent: string;
+            certificate?: null | components["schemas"]["CertificateView"];
+            code?: null | components["schemas"]["PendingView"];
+            /**
+             * Format: int64
+             * @description When it was enrolled last.
+             */
+            enrolled_at?: number | null;
+            /** @description It is connected now. */
+            is_connected: boolean;
+            /** @description It is in the registry. */
+            is_registered: boolean;
+            /**
+             * Format: int64
+             * @description When it came in last with a certificate.
+             */
+            last_seen?: number | null;
+            refusal?: null | components["schemas"]["RefusalView"];
+            /**
+             * Format: int64
+             * @description Certificates of it that were not let in, since the start.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description When it was revoked last.
+             */
+            revoked_at?: number | null;
+            /** @description Its site's id. */
+            site: string;
+            site_name?: null | components["schemas"]["Text"];
+            /** @description How it stands. */
+            standing: components["schemas"]["AgentStanding"];
+            /** @description Its connections took over from each other. */
+            takeovers: components["schemas"]["TakeoversView"];
+        };
+        /** @description All agents. */
+        AgentsView: {
+            /** @description By name. */
+            agents: components["schemas"]["AgentView"][];
+            /**
+             * Format: int64
+             * @description Events about agents that were dropped since the start because too many came at once.
+             */
+            events_dropped: number;
+            /**
+             * Format: int64
+             * @description The gateway's time.
+             */
+            now: number;
+            /**
+             * Format: int64
+             * @description Codes that were wrong, used or expired, since the start.
+             */
+            wrong_codes: number;
+        };
         /** @description What became of readings: `expected + extra = in_time + late + missing + silent`, always. */
         BalanceView: {
             /**
@@ -587,6 +715,25 @@ export interface components {
             /** @description The point. */
             point: string;
         };
+        /** @description A certificate. */
+        CertificateView: {
+            /** @description SHA-256 of it, hexadecimal. */
+            fingerprint: string;
+            /** @description It ran out; its agent renews it when it comes back. */
+            is_expired: boolean;
+            /**
+             * Format: int64
+             * @description When it was issued or first shown.
+             */
+            issued_at: number;
+            /**
+             * Format: int64
+             * @description When it runs out.
+             */
+            not_after: number;
+            /** @description How it came to be known. */
+            origin: components["schemas"]["Origin"];
+        };
         /** @description What is done with an entry, and why. */
         ChangeBody: {
             correction?: null | components["schemas"]["CorrectionBody"];
@@ -609,6 +756,21 @@ export interface components {
          * @enum {string}
          */
         Class: "A" | "B" | "C" | "D";
+        /**
+         * @description Where a code stands.
+         * @enum {string}
+         */
+        CodeState: "pending" | "used" | "expired";
+        /** @description A one-time code. It is shown here and never again. */
+        CodeView: {
+            /** @description The code, in groups. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Until when it may be used.
+             */
+            valid_to: number;
+        };
         /**
          * @description Whether an agent runs what is wanted.
          * @enum {string}
@@ -735,6 +897,22 @@ export interface components {
             location: string;
             /** @description Its name. */
             name: components["schemas"]["Text"];
+        };
+        /** @description A request to be enrolled; see `contract::enrol` for its seal. */
+        Enroll: {
+            /** @description Names the one-time code without giving it away. */
+            code: string;
+            /** @description Certificate request (PKCS #10), PEM. */
+            csr: string;
+            /** @description Seal of the request, keyed by the code, hexadecimal. */
+            seal: string;
+        };
+        /** @description The answer to it. */
+        Enrolled: {
+            /** @description JSON text: agent, site, authority, certificate, MQTT host and port. */
+            answer: string;
+            /** @description Seal of the answer, keyed by the code, hexadecimal. */
+            seal: string;
         };
         /** @description A credit entry. */
         EntryView: {
@@ -1027,6 +1205,11 @@ export interface components {
              */
             why: string;
         };
+        /**
+         * @description How a certificate came to be known.
+         * @enum {string}
+         */
+        Origin: "code" | "renewal" | "command" | "shown";
         /** @description All sites. */
         Overview: {
             /**
@@ -1055,6 +1238,33 @@ export interface components {
             state: components["schemas"]["PartState"];
             /** @description Why not, in English as in the log. */
             why?: string | null;
+        };
+        /** @description A one-time code, without itself. */
+        PendingView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            made_at: number;
+            /** @description Who made it. */
+            made_by: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["CodeState"];
+            /**
+             * Format: int64
+             * @description When it was used.
+             */
+            used_at?: number | null;
+            /**
+             * Format: int64
+             * @description Until when it may be used.
+             */
+            valid_to: number;
+            /**
+             * Format: int32
+             * @description How often somebody named it without knowing it.
+             */
+            wrong: number;
         };
         /** @description The plan. */
         PlanView: {
@@ -1129,6 +1339,18 @@ export interface components {
          * @enum {string}
          */
         Reason: "malformed" | "oversized" | "no_birth" | "unknown_metric" | "not_finite" | "not_numeric" | "time_ahead" | "time_ancient" | "no_time" | "bad_name" | "bad_gap";
+        /** @description A certificate was not let in. */
+        RefusalView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description From which address. */
+            peer: string;
+            /** @description Why. */
+            why: components["schemas"]["Text"];
+        };
         /** @description A refusal. */
         Refused: {
             /** @description Why, and what to do, in English. */
@@ -1170,6 +1392,11 @@ export interface components {
             reason: components["schemas"]["Reason"];
             /** @description Whether the sender was asked to send it again; then it is not kept in the file. */
             sent_again: boolean;
+        };
+        /** @description Why an agent is revoked. */
+        Revoke: {
+            /** @description Why; for the history. */
+            reason: string;
         };
         /**
          * @description Who a user is. Everybody who is signed in may look; [`Role::may`] says what else.
@@ -1428,6 +1655,23 @@ export interface components {
             /** @description The status from here on. */
             status: components["schemas"]["Status"];
         };
+        /** @description How often one connection of an agent took over from another, since the start. */
+        TakeoversView: {
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            count: number;
+            /** @description So often that two boxes seem to use this identity. */
+            is_contested: boolean;
+            /**
+             * Format: int64
+             * @description When last.
+             */
+            last_at?: number | null;
+            /** @description Address of the later connection, and of the earlier. */
+            peers: string[];
+        };
         /** @description A text in the two languages of the screens. */
         Text: {
             /** @description English. */
@@ -1519,6 +1763,105 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsView"];
+                };
+            };
+        };
+    };
+    add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddAgent"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revoke"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     businesses: {
         parameters: {
             query?: never;
@@ -1727,6 +2070,53 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    enroll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Enroll"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolled"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -3,6 +3,7 @@
 mod case; // cases and their decisions
 mod coverage; // completeness and agents
 mod credit; // credit records
+mod fleet; // agents
 mod plan; // the visit plan
 mod site; // sites, signals, series
 mod status; // the gateway itself
@@ -10,6 +11,7 @@ mod status; // the gateway itself
 pub use case::*;
 pub use coverage::*;
 pub use credit::*;
+pub use fleet::*;
 pub use plan::*;
 pub use site::*;
 pub use status::*;

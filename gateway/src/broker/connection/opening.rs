@@ -1,10 +1,12 @@
 //! Who comes, and whether it may.
 
-use super::super::Shared;
-use super::super::access::Identity;
+use super::super::access::{Identity, Refusal};
 use super::super::packet::{self, Connect, ConnectAnswer, Version, Violation};
+use super::super::{AgentEvent, Shared};
 use super::End;
+use crate::certificate::Certificate;
 use bytes::{Buf, BytesMut};
+use contract::Timestamp;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -13,7 +15,8 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     buffer: &mut BytesMut,
     shared: &Shared,
-    certificate: Option<String>,
+    certificate: Option<Certificate>,
+    peer: &str,
 ) -> Result<(Connect, Identity), End> {
     let frame = loop {
         if let Some(frame) = packet::frame(buffer, shared.limits.packet_bytes_max)? {
@@ -35,17 +38,29 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         ));
     };
     let identity = match (&certificate, &connect.username, &connect.password) {
-        (Some(name), _, _) => shared.directory.by_certificate(name),
-        (None, Some(name), Some(password)) => shared.directory.by_password(name, password).await,
-        (None, _, _) if shared.limits.allow_anonymous => Some(Identity::anonymous()),
-        _ => None,
+        (Some(certificate), _, _) => shared
+            .directory
+            .by_certificate(certificate, Timestamp::now()),
+        (None, Some(name), Some(password)) => {
+            let identity = shared.directory.by_password(name, password).await;
+            identity.ok_or(Refusal::Password)
+        }
+        (None, _, _) if shared.limits.allow_anonymous => Ok(Identity::anonymous()),
+        _ => Err(Refusal::Password),
     };
-    let Some(identity) = identity else {
-        refuse(stream, connect.version, ConnectAnswer::Credentials, shared).await;
-        return Err(End::Refused(match certificate {
-            Some(_) => "the certificate's common name is not a registered client",
-            None => "the user name or password is wrong or missing",
-        }));
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(refusal) => {
+            if let Some(certificate) = certificate {
+                shared.tell(AgentEvent::Refused {
+                    certificate,
+                    peer: peer.to_owned(),
+                    refusal,
+                });
+            }
+            refuse(stream, connect.version, ConnectAnswer::Credentials, shared).await;
+            return Err(End::NotAdmitted(refusal));
+        }
     };
     Ok((connect, identity))
 }

@@ -98,7 +98,7 @@ impl Agent {
         let heard = self.heard.lock().unwrap();
         let through = heard.iter().map(|command| match command {
             payload::Command::Receipt(receipt) => receipt.through,
-            payload::Command::Rebirth => panic!("a rebirth was asked for"),
+            other => panic!("{other:?} was asked for"),
         });
         through.max().unwrap_or(0)
     }

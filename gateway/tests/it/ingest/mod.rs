@@ -49,6 +49,7 @@ pub fn directory() -> Directory {
     let client = |role| Client {
         role,
         password_hash: Some(hash.clone()),
+        certificates: Default::default(),
     };
     Directory::new(HashMap::from([
         ("a1".to_owned(), client(Role::Agent { site: "s1".into() })),

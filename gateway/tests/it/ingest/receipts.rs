@@ -114,7 +114,7 @@ impl Agent {
         receipts
             .filter_map(|command| match command {
                 payload::Command::Receipt(receipt) => Some(receipt.through),
-                payload::Command::Rebirth => None,
+                _ => None,
             })
             .max()
     }
@@ -126,7 +126,7 @@ impl Agent {
         let mut receipts = receipts.flat_map(|bytes| payload::commands(bytes).unwrap());
         let last = receipts.find_map(|command| match command {
             payload::Command::Receipt(receipt) => Some(receipt.also),
-            payload::Command::Rebirth => None,
+            _ => None,
         });
         last.unwrap_or_default()
     }

@@ -78,7 +78,7 @@ impl Gateway {
         std::fs::create_dir_all(&data).unwrap();
         let text = format!(
             "data = {data:?}\nhttp = \"127.0.0.1:0\"\nregistry = {:?}\nrules = {:?}\n\
-             [broker]\nlisten = \"127.0.0.1:0\"\nallow_anonymous = true\n[credit]\nplatform = {platform:?}\n",
+             [broker]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\nallow_anonymous = true\n[credit]\nplatform = {platform:?}\n",
             config.join("registry.toml"),
             config.join("rules"),
         );
@@ -88,6 +88,9 @@ impl Gateway {
         let config =
             gateway::config::load(&file, &mut problems).expect("the configuration is read");
         assert!(problems.is_empty(), "{problems}");
+        let ca = gateway::ca::CaFolder::new(&data.join("ca"));
+        ca.init(&["127.0.0.1".to_owned()], Timestamp::now())
+            .unwrap();
         let records = Records::open(&data.join("records.db")).unwrap();
         let mut passwords = Vec::new();
         for (name, role) in [
