@@ -13,6 +13,7 @@ use edge_agent::{
     publish::{fence::Fence, session::Session, task::Publisher},
     record::Record,
     source::{Described, PointInfo, Sink},
+    status::Board,
     stop::Stop,
 };
 use futures_util::future::join_all;
@@ -124,7 +125,9 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
     };
     let devices: Vec<Described> = (0..DEVICES).map(described).collect();
     let (site, agent) = (SiteId::new("s")?, AgentId::new("a")?);
+    let board = Board::new(&[], Timestamp::now());
     let publisher = Publisher {
+        board: board.clone(),
         renewal: None,
         agent: agent.to_string(),
         session: Session::new(site, agent, buffer.stream(), &devices),
@@ -142,7 +145,7 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
     };
     let stop = watch::Sender::new(false);
     let publishing = tokio::spawn(publisher.run(Stop::of(&stop)));
-    let sink = Sink::new(buffer.clone(), metrics.clone());
+    let sink = Sink::new(buffer.clone(), metrics.clone(), board);
     let mut ticks = interval(EVERY / DEVICES as u32);
     let (mut begun, mut first) = (Instant::now(), buffer.first());
     let mut n = 0;
