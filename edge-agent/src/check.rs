@@ -21,6 +21,9 @@ pub fn summary(config: &Config) -> String {
         Some(page) => line(format!("page http://{page:?}")),
         None => line("no page ([status] is not there)".into()),
     }
+    if config.sources.is_empty() {
+        line("no device yet".into());
+    }
     let (mut readings, mut bytes) = (0.0, 0.0);
     for source in &config.sources {
         line(source.name());

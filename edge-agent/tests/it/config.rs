@@ -73,7 +73,7 @@ fn the_example_of_simple_devices_loads_and_says_what_it_means() {
         "noise-1: 1 points, every 60s",
         "Sparkplug of broker 127.0.0.1:1884",
         "0.44 readings a second",
-        "256 MiB: holds about",
+        "768 MiB: holds about",
     ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
@@ -176,7 +176,7 @@ fn every_problem_of_simple_devices_is_reported_in_one_run() {
 }
 
 #[test]
-fn topics_that_overlap_a_device_that_is_there_twice_and_nothing_to_read_are_problems() {
+fn topics_that_overlap_and_a_device_that_is_there_twice_are_problems_and_no_device_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agent.toml");
     let base = "site = \"s\"\nagent = \"a\"\n[buffer]\npath = \"b.db\"\n[gateway]\nhost = \"h\"\nport = 1\n";
@@ -192,7 +192,6 @@ fn topics_that_overlap_a_device_that_is_there_twice_and_nothing_to_read_are_prob
         device("+/b")
     );
     for (sources, expected) in [
-        ("", "nothing is to be read"),
         (&two[..], "can both mean the same message"),
         (&two[..], "device d is there twice"),
     ] {
@@ -200,6 +199,11 @@ fn topics_that_overlap_a_device_that_is_there_twice_and_nothing_to_read_are_prob
         let text = config::load(&path).unwrap_err().to_string();
         assert!(text.contains(expected), "no {expected:?} in\n{text}");
     }
+    // A box that was just enrolled has no device yet.
+    std::fs::write(&path, base).unwrap();
+    let config = config::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let text = edge_agent::check::summary(&config);
+    assert!(text.contains("no device yet"), "{text}");
 }
 
 const BAD_CONFIG: &str = r#"
