@@ -285,10 +285,12 @@ fn every_number_of_a_pymodbus_server_arrives_as_its_maker_meant_it_and_silence_a
     check_count(of(&balance, "count"), silence);
     let stored = stores::read(&journal, &folder.path().join("data/series.db")).expect("stored");
     for (point, readings) in &balance.points {
-        let expected: Vec<_> = readings
+        let mut expected: Vec<_> = readings
             .iter()
             .map(|r| (r.at_ms, (!r.value.is_nan()).then_some(r.value)))
             .collect();
+        // What waited in the buffer comes beside what is new.
+        expected.sort_by_key(|(at_ms, _)| *at_ms);
         assert_eq!(
             stored.points[point], expected,
             "{point} in the series store"
@@ -341,7 +343,7 @@ fn check(number: &Number, readings: &[Journaled], (from, to): (i64, i64)) {
 
 /// The instrument counts how often it was read: each count arrives once, and none is left out but for absences.
 fn check_count(readings: &[Journaled], (from, _): (i64, i64)) {
-    // What waited in the buffer comes beside what is new.
+    // As below: the journal has them in the order of arrival.
     let mut readings = readings.to_vec();
     readings.sort_by_key(|reading| reading.at_ms);
     let counts = |is_first: bool| -> Vec<f64> {
