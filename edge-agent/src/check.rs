@@ -1,7 +1,6 @@
 //! What a configuration means, for whoever wrote it. Pure.
 
-use crate::{config::Config, record::Record, source::Described};
-use contract::{Quality, Reading, Timestamp};
+use crate::config::Config;
 use std::fmt::Write;
 
 /// A page of readable text.
@@ -24,7 +23,6 @@ pub fn summary(config: &Config) -> String {
     if config.sources.is_empty() {
         line("no device yet".into());
     }
-    let (mut readings, mut bytes) = (0.0, 0.0);
     for source in &config.sources {
         line(source.name());
         for device in source.devices() {
@@ -37,19 +35,17 @@ pub fn summary(config: &Config) -> String {
                 every.map_or(String::new(), |every| format!(", every {every:?}"))
             ));
             line(format!("    {}", names.join(", ")));
-            if let Some(every) = every {
-                readings += device.points.len() as f64 / every.as_secs_f64();
-                bytes += record_bytes(&device) / every.as_secs_f64();
-            }
         }
     }
-    line(format!("{readings:.2} readings a second"));
-    if bytes > 0.0 {
+    let holds = config.holds();
+    let readings_per_s = holds.map_or(0.0, |holds| holds.readings_per_s);
+    line(format!("{readings_per_s:.2} readings a second"));
+    if let Some(holds) = holds {
         line(format!(
             "buffer {}, {:.0} MiB: holds about {:.0} hours without the gateway at that rate (a message that a device sends adds its own length)",
             config.buffer.path.display(),
             config.buffer.bytes_max as f64 / f64::from(1 << 20),
-            config.buffer.bytes_max as f64 / bytes / 3_600.0
+            holds.hours
         ));
     }
     out
@@ -60,14 +56,4 @@ fn point(point: &crate::source::PointInfo) -> String {
         "" | "1" => point.name.to_string(),
         unit => format!("{} ({unit})", point.name),
     }
-}
-
-/// Bytes of one record with a reading of each point.
-fn record_bytes(device: &Described) -> f64 {
-    let at = Timestamp::from_millis(0);
-    let reading = |point: &crate::source::PointInfo| {
-        Reading::new(point.name.clone(), at, Some(0.0), Quality::Good)
-    };
-    let readings = device.points.iter().map(reading).collect();
-    Record::of(device.id.clone(), at, readings).encode().len() as f64
 }
