@@ -1,6 +1,7 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
+    camera,
     identity::{Files, Pair},
     record::Record,
     section::Section,
@@ -228,6 +229,9 @@ fn sources(
     {
         let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
         sources.extend(source.map(Source::Sparkplug));
+    }
+    for part in top.sections_if_there("camera", problems) {
+        sources.extend(camera::config::read(part, folder, problems).map(Source::Camera));
     }
     let mut ids = HashSet::new();
     for source in &sources {
