@@ -9,6 +9,7 @@ use crate::{
     status::page::{self, StatusConfig},
     tls,
 };
+use anyhow::Context;
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use rustls::pki_types::ServerName;
 use std::{
@@ -39,6 +40,20 @@ impl Config {
     /// The devices of all sources, in the order of the file.
     pub fn devices(&self) -> Vec<Described> {
         self.sources.iter().flat_map(Source::devices).collect()
+    }
+
+    /// The folder of a camera's ring.
+    pub fn ring_of(&self, camera: &str) -> anyhow::Result<PathBuf> {
+        let found = self.sources.iter().find_map(|source| match source {
+            Source::Camera(found) if found.id.as_str() == camera => Some(found),
+            _ => None,
+        });
+        let found = found
+            .with_context(|| format!("no [[camera]] of the configuration has the id {camera:?}"))?;
+        let ring = found.ring.as_ref().with_context(|| {
+            format!("the camera {camera} keeps nothing: write [camera.ring] below it")
+        })?;
+        Ok(ring.dir.clone())
     }
 
     /// How long the line may be away; nothing if no device promises an interval.

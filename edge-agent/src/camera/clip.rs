@@ -196,8 +196,8 @@ fn cut_pictures(
     Ok(times)
 }
 
-/// Whole segments. The first frame of a segment came in the second that its name says; the others follow by their
-/// presentation times.
+/// Whole segments. The last frame of a segment came when the file was last written; the others, and those of segments that go
+/// on from it, stand before and after it by their presentation times.
 fn cut_stream(
     segments: &[Segment],
     from: Timestamp,
@@ -221,17 +221,13 @@ fn cut_stream(
             continue;
         };
         let ms = |ticks: i64| ticks * 1_000 / packets::TICKS as i64;
-        // A segment that goes on where the one before ended has its times; another one has the second of its name.
         let begin = match before {
             Some((last, at)) if (0..ms_ticks(2_000)).contains(&packets::between(last, first)) => {
                 at.plus_millis(ms(packets::between(last, first)))
             }
-            _ => segment.first,
+            _ => written(segment).plus_millis(-ms(packets::between(first, last))),
         };
-        // Frames stand in the order in which they are decoded.
-        shown.sort_by_key(|pts| packets::between(first, *pts));
         let at = |pts: u64| begin.plus_millis(ms(packets::between(first, pts)));
-        let last = shown.last().copied().unwrap_or(first);
         before = Some((last, at(last)));
         if at(last) < from || begin > to {
             continue;
@@ -240,6 +236,20 @@ fn cut_stream(
         out.write(&bytes)?;
     }
     Ok(times)
+}
+
+/// When a segment was last written; what its name says if that cannot be (a copy of a ring).
+fn written(segment: &Segment) -> Timestamp {
+    let modified = fs::metadata(&segment.path).and_then(|meta| meta.modified());
+    let since = modified
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let at = since
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .map(Timestamp::from_millis);
+    let length = 6 * ring::SEGMENT.as_millis() as i64;
+    at.filter(|at| (0..length).contains(&at.since(segment.first)))
+        .unwrap_or(segment.first)
 }
 
 const fn ms_ticks(ms: i64) -> i64 {

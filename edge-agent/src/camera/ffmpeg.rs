@@ -77,7 +77,7 @@ pub fn arguments(
         "-an",
         "-vf",
         &choose,
-        "-vsync",
+        "-fps_mode",
         "passthrough",
     ];
     arguments.extend(output.map(OsString::from));

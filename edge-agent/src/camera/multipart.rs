@@ -1,7 +1,8 @@
 //! Pictures out of the bytes of a `multipart/x-mixed-replace` answer (RFC 2046 5.1), however they are cut. Pure.
 //!
 //! Promise: a part that is broken, too long or no JPEG is counted and skipped, and the next good one is found; at most
-//! [`PICTURE_MAX`] and a header are held. A part with a `Content-Length` that is right is not searched through.
+//! [`PICTURE_MAX`] and a header are held. A part with a `Content-Length` that is right is given as soon as its last byte came; one
+//! that is wrong does no harm.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -86,29 +87,23 @@ impl Parts {
                     };
                     let head = self.held.split_to(end + 4);
                     self.state = match length(&head) {
-                        Some(length) if length > PICTURE_MAX => {
-                            self.broken += 1;
-                            State::Between
-                        }
-                        Some(length) => State::Counted(length),
-                        None => State::Open,
+                        Some(length) if length <= PICTURE_MAX => State::Counted(length),
+                        _ => State::Open,
                     };
                 }
                 State::Counted(length) => {
-                    if self.held.len() < length + 2 + self.delimiter.len()
-                        && !self.ends_early(length)
-                    {
+                    if self.held.len() < length && self.find(b"\r\n").is_none() {
                         return None;
                     }
-                    let body = &self.held[..length.min(self.held.len())];
-                    if is_jpeg(body) {
+                    if self.held.get(..length).is_some_and(is_jpeg) {
                         let picture = self.held.split_to(length).freeze();
                         self.searched = 0;
                         self.state = State::Between;
                         return Some(picture);
                     }
-                    // The length was wrong: look for the next delimiter from here.
-                    self.give_up();
+                    // The length is wrong, or the picture: where the next delimiter stands decides.
+                    self.searched = 0;
+                    self.state = State::Open;
                 }
                 State::Open => {
                     let Some(at) = self.find(b"\r\n") else {
@@ -127,14 +122,6 @@ impl Parts {
                     self.broken += 1;
                 }
             }
-        }
-    }
-
-    /// True if another delimiter comes before the promised end: the rest of the picture will not come.
-    fn ends_early(&mut self, length: usize) -> bool {
-        match self.find(b"\r\n") {
-            Some(at) => at < length,
-            None => false,
         }
     }
 
@@ -246,26 +233,39 @@ mod tests {
     #[test]
     fn a_broken_part_costs_itself_only() {
         let good = jpeg(1, 500);
-        let cases: [(&str, Vec<u8>); 7] = [
-            ("length too long", part("Content-Length: 700\r\n", &good)),
-            ("length too short", part("Content-Length: 80\r\n", &good)),
+        // A wrong length costs nothing while the picture is whole.
+        let cases: [(&str, u64, Vec<u8>); 8] = [
+            ("length too long", 0, part("Content-Length: 700\r\n", &good)),
+            ("length too short", 0, part("Content-Length: 80\r\n", &good)),
             (
                 "length absurd",
+                0,
                 part("Content-Length: 99999999999\r\n", &good),
             ),
-            ("no JPEG", counted(b"<html>busy</html>")),
-            ("cut", part("Content-Length: 506\r\n", &good[..200])),
-            ("no JPEG and no length", part("A: b\r\n", b"text")),
+            (
+                "length no number",
+                0,
+                part("Content-Length: many\r\n", &good),
+            ),
+            ("no JPEG", 1, counted(b"<html>busy</html>")),
+            ("cut", 1, part("Content-Length: 506\r\n", &good[..200])),
+            ("no JPEG and no length", 1, part("A: b\r\n", b"text")),
             (
                 "endless head",
+                1,
                 [b"--b\r\n".to_vec(), vec![b'x'; 2 * HEAD_MAX]].concat(),
             ),
         ];
-        for (what, bad) in cases {
+        for (what, expected, bad) in cases {
             let stream = [counted(&good), bad, counted(&good), counted(&good)].concat();
             for piece in [1, 13, stream.len()] {
                 let (found, broken) = all(&[&stream[..], b"--b--"].concat(), piece);
-                assert_eq!((found.len(), broken), (3, 1), "{what}, pieces of {piece}");
+                let all = 4 - expected as usize;
+                assert_eq!(
+                    (found.len(), broken),
+                    (all, expected),
+                    "{what}, pieces of {piece}"
+                );
                 assert!(found.iter().all(|picture| *picture == good), "{what}");
             }
         }

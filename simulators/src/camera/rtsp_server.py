@@ -1,6 +1,6 @@
 # Frames from standard input (RGB, one after the other) through gst-rtsp-server: H.264 or H.265, over TCP or UDP.
 # Arguments: PORT WIDTH HEIGHT FRAMES_PER_S h264|h265 [USER PASSWORD]. Says "ready" once it listens.
-import sys, threading, gi
+import fractions, sys, threading, gi
 gi.require_version('Gst', '1.0'); gi.require_version('GstRtsp', '1.0'); gi.require_version('GstRtspServer', '1.0')
 from gi.repository import Gst, GstRtsp, GstRtspServer, GLib
 
@@ -11,9 +11,8 @@ encoders = {
     'h264': f'x264enc tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max={key} ! rtph264pay',
     'h265': f'x265enc tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max={key} ! h265parse ! rtph265pay',
 }
-# Gst wants a fraction.
-fraction = Gst.Fraction(int(round(float(rate) * 1000)), 1000)
-caps = f'video/x-raw,format=RGB,width={width},height={height},framerate={fraction.num}/{fraction.denom}'
+fraction = fractions.Fraction(rate).limit_denominator(1000)
+caps = f'video/x-raw,format=RGB,width={width},height={height},framerate={fraction.numerator}/{fraction.denominator}'
 launch = (f'( appsrc name=frames is-live=true do-timestamp=true format=time caps={caps} ! queue max-size-buffers=2 leaky=downstream'
           f' ! videoconvert ! video/x-raw,format=I420 ! {encoders[codec]} name=pay0 pt=96 config-interval=1 )')
 server = GstRtspServer.RTSPServer()
