@@ -1,6 +1,7 @@
 //! The agent's configuration: one file and the device profiles it names. All problems in one run.
 
 use crate::{
+    camera,
     identity::{Files, Pair},
     record::Record,
     section::Section,
@@ -8,6 +9,7 @@ use crate::{
     status::page::{self, StatusConfig},
     tls,
 };
+use anyhow::Context;
 use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
 use rustls::pki_types::ServerName;
 use std::{
@@ -38,6 +40,20 @@ impl Config {
     /// The devices of all sources, in the order of the file.
     pub fn devices(&self) -> Vec<Described> {
         self.sources.iter().flat_map(Source::devices).collect()
+    }
+
+    /// The folder of a camera's ring.
+    pub fn ring_of(&self, camera: &str) -> anyhow::Result<PathBuf> {
+        let found = self.sources.iter().find_map(|source| match source {
+            Source::Camera(found) if found.id.as_str() == camera => Some(found),
+            _ => None,
+        });
+        let found = found
+            .with_context(|| format!("no [[camera]] of the configuration has the id {camera:?}"))?;
+        let ring = found.ring.as_ref().with_context(|| {
+            format!("the camera {camera} keeps nothing: write [camera.ring] below it")
+        })?;
+        Ok(ring.dir.clone())
     }
 
     /// How long the line may be away; nothing if no device promises an interval.
@@ -228,6 +244,9 @@ fn sources(
     {
         let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
         sources.extend(source.map(Source::Sparkplug));
+    }
+    for part in top.sections_if_there("camera", problems) {
+        sources.extend(camera::config::read(part, folder, problems).map(Source::Camera));
     }
     let mut ids = HashSet::new();
     for source in &sources {

@@ -12,7 +12,7 @@ pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, metrics::Metrics, record::Record, status::Board, stop::Stop};
+use crate::{buffer::Buffer, camera, metrics::Metrics, record::Record, status::Board, stop::Stop};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,8 @@ pub enum Source {
     JsonIn(json::config::JsonIn),
     /// Sparkplug B edge nodes.
     Sparkplug(sparkplug::Sparkplug),
+    /// A camera.
+    Camera(camera::config::Camera),
 }
 
 impl Source {
@@ -191,6 +193,7 @@ impl Source {
             Source::JsonHttp(device) => format!("JSON of {}", device.url),
             Source::JsonIn(source) => format!("door {}", source.listen),
             Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
+            Source::Camera(camera) => format!("camera {camera:?}"),
         }
     }
 
@@ -209,6 +212,7 @@ impl Source {
                 devices.map(|posting| posting.speaker.described()).collect()
             }
             Source::Sparkplug(_) => Vec::new(),
+            Source::Camera(camera) => vec![camera.described()],
         }
     }
 
@@ -221,6 +225,7 @@ impl Source {
             Source::JsonHttp(device) => json::pull::run(device, sink, stop).await,
             Source::JsonIn(source) => json::push::run(source, sink, stop).await,
             Source::Sparkplug(source) => sparkplug::task::run(source, sink, stop).await,
+            Source::Camera(camera) => camera::task::run(camera, sink, stop).await,
         }
     }
 }
