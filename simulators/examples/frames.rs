@@ -38,10 +38,7 @@ fn main() -> anyhow::Result<()> {
                 let (picture, seen) = camera.frame(frame * APART_S * FRAMES_PER_S);
                 let Some(picture) = picture else { continue };
                 let file = format!("{seed}-{id}-{frame}.jpg");
-                fs::write(
-                    folder.join(&file),
-                    jpeg(&picture, camera.plan().quality)?,
-                )?;
+                fs::write(folder.join(&file), jpeg(&picture, camera.plan().quality)?)?;
                 let mut line = serde_json::to_value(&seen)?;
                 line["file"] = file.into();
                 writeln!(truth, "{line}")?;

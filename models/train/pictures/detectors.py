@@ -25,12 +25,12 @@ def strongest(boxes, scores, most):
 
 
 def letterbox(picture, width, height, pad):
-    """BGR planes [1,3,height,width] with the picture left above, and the factor."""
+    """Planes [1,3,height,width], red first, with the picture left above, and the factor."""
     factor = min(width / picture.shape[1], height / picture.shape[0])
     wide, high = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor))
     out = np.full((height, width, 3), pad, np.float32)
     out[:high, :wide] = stretched(picture, wide, high)
-    return np.ascontiguousarray(out[..., ::-1].transpose(2, 0, 1)[None]), factor
+    return np.ascontiguousarray(out.transpose(2, 0, 1)[None]), factor
 
 
 def grid(width, height, strides):
@@ -45,13 +45,15 @@ def grid(width, height, strides):
 class Yolox:
     """Any model with YOLOX's output `[1, N, 5 + C]`."""
 
-    def __init__(self, path, size=(416, 416), strides=(8, 16, 32), score=0.3, overlap_most=0.45):
+    def __init__(self, path, size=(416, 416), strides=(8, 16, 32), score=0.3, overlap_most=0.45, mean=0, std=1, colour="bgr"):
         self.session, self.size, self.score, self.most = session(path), size, score, overlap_most
+        self.mean, self.std, self.order = mean, std, slice(None, None, -1 if colour == "bgr" else 1)
         self.cells = grid(*size, strides)
 
     def find(self, picture, name=0):
         """Boxes and scores of class `name`, the surest first."""
         tensor, factor = letterbox(picture, *self.size, 114)
+        tensor = np.ascontiguousarray((tensor[:, self.order] - self.mean) / self.std, np.float32)
         out = self.session.run(None, {self.session.get_inputs()[0].name: tensor})[0][0]
         scores = out[:, 4] * out[:, 5 + name]
         best = out[:, 5:].argmax(1) == name
@@ -75,6 +77,7 @@ class Yunet:
 
     def find(self, picture):
         tensor, factor = letterbox(picture, 320, 320, 0)
+        tensor = np.ascontiguousarray(tensor[:, ::-1])
         names = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox") for stride in self.strides]
         out = self.session.run(names, {self.session.get_inputs()[0].name: tensor})
         cls, obj, box = (np.concatenate([part[0] for part in out[i : i + 3]]) for i in (0, 3, 6))

@@ -40,13 +40,15 @@ TASKS = {
 
 @dataclass
 class Sample:
-    """A piece of a picture. `seen` are crops as the product makes them, by the kind of box; `surroundings` and `places`
-    (the boxes' crops in it, as shares) serve training alone."""
+    """A piece of a picture. `boxes` and `seen`, the crops as the product makes them, by the kind of box; `surroundings`
+    and `places` (the boxes' crops in it, as shares) serve training alone."""
 
     kind: str  # photograph or rendered
     part: str  # train, validation, test
-    picture: str
+    picture: str  # digest of a photograph, file of a frame
+    file: str  # within images/
     label: int  # 1: the first class
+    boxes: dict
     seen: dict
     surroundings: np.ndarray = None
     places: list = None
@@ -59,7 +61,7 @@ def sample(task, pixels, boxes, **rest):
     seen = {kind: np.round(piece).astype(np.uint8) for kind, piece in seen.items() if piece is not None}
     if not seen:
         return None
-    made = Sample(seen=seen, **rest)
+    made = Sample(boxes=boxes, seen=seen, **rest)
     if made.part == "train":
         around = np.concatenate([np.min(list(crops.values()), 0)[:2], np.max(list(crops.values()), 0)[2:]])
         around = grown(around, task.loose)
@@ -78,7 +80,8 @@ def photographs_of(name, shared):
     faces = Yunet(models / "yunet/yunet_n_320_320.onnx") if name == "mask" else None
     for path in photographs.folders(task.photographs, shared):
         digest, picture = photographs.digest(path), photographs.read(path)
-        about = {"kind": "photograph", "part": parts.get(digest, "train"), "picture": digest}
+        about = {"kind": "photograph", "part": parts.get(digest, "train"), "picture": digest,
+                 "file": path.relative_to(Path(shared) / "images").as_posix()}
         whole = [0, 0, picture.shape[1], picture.shape[0]]
         if persons:
             boxes, truth = photographs.persons(path)
@@ -131,7 +134,7 @@ def rendered(name, frames):
         for line in (Path(frames) / part / "truth.jsonl").read_text().splitlines():
             truth = json.loads(line)
             picture = photographs.read(Path(frames) / part / truth["file"])
-            about = {"kind": "rendered", "part": part, "picture": truth["file"]}
+            about = {"kind": "rendered", "part": part, "picture": truth["file"], "file": truth["file"]}
             if name == "fire-smoke":
                 burns = any(flame["fire"] for flame in truth["flames"]) or truth["smoke"] is not None
                 whole = [0, 0, picture.shape[1], picture.shape[0]]

@@ -167,6 +167,20 @@ def measure(net, task, samples, at):
     return out
 
 
+def examples(net, samples, many=8):
+    """Photographs kept out, of each class some: file, box and the chance of the first class, for the test of the product."""
+    out = []
+    for label in (1, 0):
+        rows = [one for one in samples if one.part == "test" and one.kind == "photograph" and one.label == label]
+        rows = rows[:: max(1, len(rows) // many)][:many]
+        for one in rows:
+            box = "detector" if "detector" in one.seen else next(iter(one.seen))
+            chance = float(chances(net, [one.seen[box]])[0])
+            edges = [round(float(edge), 2) for edge in one.boxes[box]]
+            out.append({"file": one.file, "box": edges, "label": label, "chance": round(chance, 4)})
+    return out
+
+
 def export(net, task, name, at, out):
     """ONNX file and manifest without known outputs, which `models golden` prints."""
     path = out / f"{name}-1.onnx"
@@ -180,6 +194,22 @@ def export(net, task, name, at, out):
         width=task.width, height=task.height, mean=MEAN, std=STD, threshold=at,
     ))
     return digest
+
+
+def lines(report):
+    """JSON of which only the upper levels take lines of their own."""
+    row = lambda value: json.dumps(value).replace("NaN", "null")
+    text = []
+    for key, value in report.items():
+        if isinstance(value, dict):
+            inner = ",\n  ".join(f"{json.dumps(name)}: {row(one)}" for name, one in value.items())
+            text.append(f" {json.dumps(key)}: {{\n  {inner}\n }}")
+        elif isinstance(value, list):
+            inner = ",\n  ".join(row(one) for one in value)
+            text.append(f" {json.dumps(key)}: [\n  {inner}\n ]")
+        else:
+            text.append(f" {json.dumps(key)}: {row(value)}")
+    return "{\n" + ",\n".join(text) + "\n}"
 
 
 MANIFEST = """\
@@ -237,9 +267,9 @@ def main():
     a.out.mkdir(parents=True, exist_ok=True)
     digest = export(net, task, a.task, at, a.out)
     report = {"steps": steps, "minutes": a.minutes, "parameters": sum(p.numel() for p in net.parameters()),
-              "threshold": at, "sha256": digest, "samples": count, "test": measure(net, task, samples, at)}
-    (a.out / f"{a.task}-1.figures.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report["test"], indent=1))
+              "threshold": at, "sha256": digest, "samples": count, "test": measure(net, task, samples, at), "examples": examples(net, samples)}
+    (a.out / f"{a.task}-1.figures.json").write_text(lines(report) + "\n")
+    print(lines(report["test"]))
 
 
 if __name__ == "__main__":
