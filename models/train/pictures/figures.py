@@ -50,11 +50,17 @@ def with_intervals(chance, label, picture, threshold, alarm):
     return out | {"samples": len(label), "of first class": int(label.sum()), "pictures": len(names)}
 
 
-def threshold(chance, label, alarm, precision=0.95):
-    """The least that makes the alarms as precise as wanted, at most 0.95."""
+def threshold(chance, label, alarm, precision=0.9):
+    """The least that makes alarms as precise as wanted, by the lower end of Wilson's 95 % interval; at most 0.95."""
     sure, truth = (chance, label) if alarm == 0 else (1 - chance, 1 - label)
     for at in np.arange(0.5, 0.951, 0.01):
         raised = sure >= at
-        if raised.any() and truth[raised].mean() >= precision:
+        if raised.any() and lower(truth[raised].mean(), raised.sum()) >= precision:
             return round(float(at), 2)
     return 0.95
+
+
+def lower(share, count, z=1.96):
+    """Lower end of Wilson's interval."""
+    middle, wide = share + z * z / (2 * count), z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (middle - wide) / (1 + z * z / count)

@@ -31,7 +31,7 @@ SCALE, PAD = 0.5, 114
 MEAN, STD = 127.5, 64.0
 # Persons are found by the coarser cells, heads by the finer ones.
 LEVEL_OF_CLASS = (1, 0, 0)
-BATCH, RATE = 16, 3e-3
+BATCH, RATE = 8, 3e-3
 THRESHOLD, OVERLAP = 0.4, 0.5
 
 
@@ -101,7 +101,7 @@ def assigned(truth):
         stride, (x, y) = STRIDES[level], ((left + right) / 2, (top + bottom) / 2)
         cells = CELLS[FIRST[level] : FIRST[level + 1]]
         middle = (cells[:, :2] + 0.5) * stride - [x, y]
-        near = (np.abs(middle) <= [max((right - left) * 0.25, 0.5 * stride), max((bottom - top) * 0.25, 0.5 * stride)]).all(1)
+        near = (np.abs(middle) <= [max((right - left) * 0.25, 0.75 * stride), max((bottom - top) * 0.25, 0.75 * stride)]).all(1)
         own = np.flatnonzero(near & (np.abs(middle) <= 1.0 * stride).all(1))
         place[FIRST[level] + own] = number
     return place

@@ -44,8 +44,13 @@ class Classifier(nn.Module):
         self.register_buffer("slope", torch.ones(1))
         self.register_buffer("shift", torch.zeros(1))
 
-    def forward(self, x):
+    def logit(self, x):
         features = self.trunk(x)
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
-        logit = self.out(self.drop(pooled)) * self.slope + self.shift
+        return self.out(self.drop(pooled))
+
+    def forward(self, x):
+        # In use the mirror image is asked as well.
+        logit = self.logit(x) if self.training else (self.logit(x) + self.logit(x.flip(3))) / 2
+        logit = logit * self.slope + self.shift
         return torch.cat([logit, torch.zeros_like(logit)], 1)
