@@ -4,7 +4,7 @@
 
 Tasks: helmet, vest, mask, fire-smoke. With `--frames FOLDER` rendered frames are learned from and measured as well:
 
-    for part in 'train 1000 1039 30' 'validation 2000 2007 20' 'test 3000 3015 20'; do
+    for part in 'train 1000 1024 40' 'validation 2000 2005 20' 'test 3000 3009 20'; do
         set -- $part; cargo run --release -p simulators --example frames -- FOLDER/$1 $2 $3 $4
     done
 
