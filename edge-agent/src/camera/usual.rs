@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn squares(x: usize, y: usize) -> u8 {
-        if (x / 13 + y / 17 + x * y / 4000) % 2 == 0 {
+        if (x / 13 + y / 17 + x * y / 4000).is_multiple_of(2) {
             60
         } else {
             190
