@@ -12,7 +12,7 @@
 //! | black | no light and no contrast for 5 s |
 //! | frozen | nothing changes at all for 10 s, not even noise or the clock |
 //! | covered | most of what had edges has none for 6 s, and the large shapes are other ones |
-//! | blurred | the edges are gone for 6 s, the large shapes are the usual ones |
+//! | blurred | the most abrupt edges are soft for 6 s, the large shapes are the usual ones |
 //! | moved | there are edges, but elsewhere, for 10 s |
 //! | clock stopped | the picture goes on and no digit has changed for 15 s |
 //! | looped | ten changing frames in a row are those of earlier, all equally long ago |
