@@ -220,12 +220,15 @@ fn cut_stream(
         let Some(first) = shown.first().copied() else {
             continue;
         };
+        // Frames stand in the order in which they are decoded.
+        shown.sort_by_key(|pts| packets::between(first, *pts));
+        let (first, last) = (shown[0], shown[shown.len() - 1]);
         let ms = |ticks: i64| ticks * 1_000 / packets::TICKS as i64;
         let begin = match before {
             Some((last, at)) if (0..ms_ticks(2_000)).contains(&packets::between(last, first)) => {
                 at.plus_millis(ms(packets::between(last, first)))
             }
-            _ => written(segment).plus_millis(-ms(packets::between(first, last))),
+            _ => begin_of(segment, ms(packets::between(first, last))),
         };
         let at = |pts: u64| begin.plus_millis(ms(packets::between(first, pts)));
         before = Some((last, at(last)));
@@ -238,8 +241,9 @@ fn cut_stream(
     Ok(times)
 }
 
-/// When a segment was last written; what its name says if that cannot be (a copy of a ring).
-fn written(segment: &Segment) -> Timestamp {
+/// When the first frame came of a segment that is so many milliseconds long: so long before it was last written, or what its
+/// name says if that cannot be (a copy of a ring).
+fn begin_of(segment: &Segment, length: i64) -> Timestamp {
     let modified = fs::metadata(&segment.path).and_then(|meta| meta.modified());
     let since = modified
         .ok()
@@ -247,8 +251,10 @@ fn written(segment: &Segment) -> Timestamp {
     let at = since
         .and_then(|since| i64::try_from(since.as_millis()).ok())
         .map(Timestamp::from_millis);
-    let length = 6 * ring::SEGMENT.as_millis() as i64;
-    at.filter(|at| (0..length).contains(&at.since(segment.first)))
+    // ffmpeg names a segment when it opens it, some seconds after the first packet came.
+    const APART: i64 = 15_000;
+    at.map(|at| at.plus_millis(-length))
+        .filter(|begin| begin.since(segment.first).abs() <= APART)
         .unwrap_or(segment.first)
 }
 

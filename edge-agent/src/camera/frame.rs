@@ -62,7 +62,9 @@ impl Picture {
     /// Decodes it to grey.
     pub fn grey(&self) -> Result<Grey, Undecodable> {
         match self {
-            Picture::Jpeg(bytes) => decode(bytes),
+            // A picture that the decoder stumbles over must not end the thread that watches the camera.
+            Picture::Jpeg(bytes) => std::panic::catch_unwind(|| decode(bytes))
+                .unwrap_or_else(|_| Err(Undecodable("the decoder panicked".into()))),
             Picture::Rgb {
                 width,
                 height,

@@ -78,13 +78,12 @@ impl Parts {
                     self.state = State::Head;
                 }
                 State::Head => {
-                    let Some(end) = find(&self.held, b"\r\n\r\n", 0) else {
-                        if self.held.len() > HEAD_MAX {
-                            self.give_up();
-                            continue;
-                        }
-                        return None;
-                    };
+                    let end = find(&self.held, b"\r\n\r\n", 0);
+                    if end.unwrap_or(self.held.len()) > HEAD_MAX {
+                        self.give_up();
+                        continue;
+                    }
+                    let end = end?;
                     let head = self.held.split_to(end + 4);
                     self.state = match length(&head) {
                         Some(length) if length <= PICTURE_MAX => State::Counted(length),

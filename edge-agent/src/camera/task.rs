@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// Frames that wait to be looked at.
-pub const FRAMES_MAX: usize = 4;
+pub const FRAMES_MAX: usize = 8;
 /// Records that wait to be stored.
 const TOLD_MAX: usize = 16;
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

@@ -176,7 +176,7 @@ impl Canvas {
         self.paint((x - r, y - r, x + r, y + r), |px, py| {
             let (dx, dy) = ((px - x) / r, (py - y) / r);
             let far = dx * dx + dy * dy;
-            (far < 1.0).then(|| (rgb, cover * (1.0 - far)))
+            (far < 1.0).then_some((rgb, cover * (1.0 - far)))
         });
     }
 

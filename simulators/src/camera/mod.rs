@@ -1,5 +1,5 @@
 //! `sim camera`: cameras that look at a kitchen and a workshop, with the truth of every frame. Read in this order: `plan`,
-//! `canvas`, `digits`, `person`, `scene`, `picture`, `serve`, `rtsp`.
+//! `canvas`, `digits`, `person`, `rooms`, `scene`, `picture`, `serve`, `rtsp`.
 //!
 //! Promise: a frame is a function of plan and number; each rendered frame is a line of the truth. Not promised: the frame rate
 //! on a machine that is too slow, where frames are left out; their numbers are missing in the truth.
@@ -9,6 +9,7 @@ pub mod digits; // the clock in the picture
 pub mod person; // who walks where in what
 pub mod picture; // a frame, with what is wrong with the camera
 pub mod plan; // which cameras, what happens, what fails
+pub mod rooms; // what stands there
 pub mod rtsp; // frames through a server nobody here wrote
 pub mod scene; // kitchen and workshop
 pub mod serve; // JPEG parts over HTTP

@@ -183,7 +183,7 @@ fn dim(canvas: &mut Canvas, light: f32) {
     if light < 1.0 {
         let lower = (light * 256.0) as u16;
         for channel in canvas.pixels_mut() {
-            *channel = (u16::from(*channel) * lower >> 8) as u8;
+            *channel = ((u16::from(*channel) * lower) >> 8) as u8;
         }
     }
 }
