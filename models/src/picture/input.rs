@@ -111,12 +111,11 @@ impl Resize {
         // byte * scale + shift is (byte - mean) / std; the bytes come in 1/65536.
         let scale = input.std.map(|std| 1.0 / (65_536.0 * std));
         let shift = [0, 1, 2].map(|i| -input.mean[i] / input.std[i]);
-        let order = match input.colour {
+        // For each colour of the input: its byte among R, G, B.
+        let byte = match input.colour {
             Colour::Rgb => [0, 1, 2],
             Colour::Bgr => [2, 1, 0],
         };
-        // For each byte of a pixel (R, G, B): its place among the colours of the input, scale and shift.
-        let colours = order.map(|place| (place, scale[place], shift[place]));
         for (y, &(upper, weight)) in self.rows.iter().enumerate() {
             let upper = upper as usize;
             let lower = (upper + 1).min(image.height() as usize - 1);
@@ -126,23 +125,26 @@ impl Resize {
                 weight as u16,
                 &mut self.blended,
             );
-            let row = self.top + y;
+            let begin = (self.top + y) * width + self.left;
+            let end = begin + self.width;
+            let places = self.columns.iter().map(|place| {
+                let pixel = pixel(&self.blended, place);
+                [0, 1, 2].map(|i| pixel[byte[i]] * scale[i] + shift[i])
+            });
             match input.layout {
                 Layout::Nchw => {
-                    for (byte, &(place, scale, shift)) in colours.iter().enumerate() {
-                        let begin = (place * height + row) * width + self.left;
-                        let out = &mut tensor[begin..begin + self.width];
-                        sample(&self.blended[byte..], &self.columns, scale, shift, out);
+                    let (first, rest) = tensor.split_at_mut(width * height);
+                    let (second, third) = rest.split_at_mut(width * height);
+                    let planes = first[begin..end].iter_mut().zip(&mut second[begin..end]);
+                    let planes = planes.zip(&mut third[begin..end]);
+                    for (((a, b), c), value) in planes.zip(places) {
+                        [*a, *b, *c] = value;
                     }
                 }
                 Layout::Nhwc => {
-                    let begin = (row * width + self.left) * 3;
-                    let out = &mut tensor[begin..begin + self.width * 3];
-                    for (byte, &(place, scale, shift)) in colours.iter().enumerate() {
-                        let out = out[place..].iter_mut().step_by(3);
-                        for (out, &(at, weight)) in out.zip(&self.columns) {
-                            *out = between(&self.blended[byte..], at, weight) * scale + shift;
-                        }
+                    let pixels = tensor[begin * 3..end * 3].chunks_exact_mut(3);
+                    for (out, value) in pixels.zip(places) {
+                        out.copy_from_slice(&value);
                     }
                 }
             }
@@ -217,17 +219,16 @@ fn blend(upper: &[u8], lower: &[u8], weight: u16, out: &mut [u16]) {
     out.copy_within(end - 3..end, end);
 }
 
-/// The blended row at one column, in 1/65536 of a byte.
-fn between(row: &[u16], at: u32, weight: u32) -> f32 {
-    let at = at as usize;
+/// R, G, B of the blended row at one column, in 1/65536.
+fn pixel(row: &[u16], &(at, weight): &(u32, u32)) -> [f32; 3] {
+    let two: &[u16; 6] = row[at as usize..]
+        .first_chunk()
+        .expect("the last pixel stands twice");
     // At most 255 * 65536, exact in f32.
-    (u32::from(row[at]) * (256 - weight) + u32::from(row[at + 3]) * weight) as i32 as f32
-}
-
-fn sample(row: &[u16], columns: &[(u32, u32)], scale: f32, shift: f32, out: &mut [f32]) {
-    for (out, &(at, weight)) in out.iter_mut().zip(columns) {
-        *out = between(row, at, weight) * scale + shift;
-    }
+    [0, 1, 2].map(|i| {
+        let (left, right) = (u32::from(two[i]), u32::from(two[i + 3]));
+        (left * (256 - weight) + right * weight) as i32 as f32
+    })
 }
 
 /// The whole tensor as padding.

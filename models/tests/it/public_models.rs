@@ -227,3 +227,14 @@ fn a_masked_picture_shows_no_face_to_the_detector_any_more() {
     let after = yunet.detect(&masked).unwrap();
     assert!(after.is_empty(), "{after:?}");
 }
+
+#[test]
+fn a_jpeg_that_was_cut_short_is_refused_and_not_shown_half_grey() {
+    let Some(shared) = shared() else { return };
+    let bytes = std::fs::read(shared.join("models/samples/bus.jpg")).unwrap();
+    assert!(Image::from_jpeg(&bytes).is_ok());
+    for share in [1, 5, 9] {
+        let error = Image::from_jpeg(&bytes[..bytes.len() * share / 10]).unwrap_err();
+        assert!(error.to_string().contains("cut short"), "{error}");
+    }
+}
