@@ -32,6 +32,12 @@ impl Answers {
         }
     }
 
+    /// These devices are configured no longer.
+    pub fn forget(&self, devices: &[DeviceId]) {
+        self.devices()
+            .retain(|known| !devices.contains(&known.device));
+    }
+
     /// A record of a device.
     pub fn stored(&self, record: &Record) {
         let Some(first) = record.readings.first() else {

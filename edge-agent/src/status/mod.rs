@@ -7,7 +7,7 @@ pub mod view; // what is shown
 pub mod words; // what needs a person, in both languages; pure
 
 use crate::{record::Record, source::Described};
-use contract::{Absence, DeviceId, PointName, Quality, Timestamp};
+use contract::{Absence, DeviceId, PointName, Quality, Timestamp, configuration::Report};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,8 +34,12 @@ pub struct State {
     pub devices: BTreeMap<DeviceId, Device>,
     /// Brokers and doors: since when they work, or do not, and why.
     pub sources: BTreeMap<String, Link>,
+    /// The gateway's `host:port`.
+    pub gateway_address: String,
     /// The connection to the gateway.
     pub gateway: Link,
+    /// What is to be said of the configuration that the gateway sent.
+    pub configuration: Report,
     /// Number and time of the last receipt.
     pub receipt: Option<(u64, Timestamp)>,
     /// What could not be used, by who sent it and why.
@@ -94,10 +98,12 @@ impl Board {
             started_at: now,
             devices: BTreeMap::new(),
             sources: BTreeMap::new(),
+            gateway_address: String::new(),
             gateway: Link {
                 state: Err("not connected yet".into()),
                 since: now,
             },
+            configuration: Report::default(),
             receipt: None,
             refused: BTreeMap::new(),
             points: 0,
@@ -111,6 +117,32 @@ impl Board {
     /// What is on it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the gateway is, and what is to be said of the configuration that it sent.
+    pub fn runs(&self, gateway: String, configuration: Report) {
+        let mut state = self.state();
+        state.gateway_address = gateway;
+        state.configuration = configuration;
+    }
+
+    /// What is to be said of the configuration that the gateway sent.
+    pub fn report(&self) -> Report {
+        self.state().configuration.clone()
+    }
+
+    /// These devices are configured no longer.
+    pub fn forget(&self, devices: &[DeviceId]) {
+        let mut state = self.state();
+        for device in devices {
+            let gone = state.devices.remove(device);
+            state.points -= gone.map_or(0, |device| device.points.len());
+        }
+    }
+
+    /// These brokers and doors are configured no longer.
+    pub fn forget_source(&self, name: &str) {
+        self.state().sources.remove(name);
     }
 
     /// A device will tell this.

@@ -236,6 +236,7 @@ mod tests {
             now,
             started_at: now.plus_millis(-3_600_000),
             needs: Vec::new(),
+            configuration: Default::default(),
             gateway: GatewayView {
                 address: "g:1".into(),
                 is_up: true,

@@ -299,6 +299,8 @@ impl Inner {
         week.retain(|line| line.day == today);
         let said = Said::by(known);
         let heard = known.heard.as_ref().and_then(|heard| heard.heard_at);
+        let status = said.0.map(|(_, status)| status);
+        let (wanted, standing) = self.fleet.standing(&known.agent, status);
         Ok(FleetLine {
             agent: known.agent.to_string(),
             site: known.site.to_string(),
@@ -324,8 +326,9 @@ impl Inner {
             clock_trusted: said
                 .at("/clock/is_trusted")
                 .and_then(serde_json::Value::as_bool),
-            configuration_version: said.text("/configuration"),
-            configuration: Configuration::Unknown,
+            configuration: standing,
+            configuration_wanted: wanted,
+            configuration_runs: said.whole("/configuration/runs"),
             today: (&sum(&week)).into(),
             week: (&all).into(),
         })
