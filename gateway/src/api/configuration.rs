@@ -30,7 +30,7 @@ pub async fn versions(
 }
 
 /// Keeps a new version; the agent hears of it as soon as it is connected.
-#[utoipa::path(put, path = "/api/agents/{agent}/configuration", params(("agent" = String, Path)), request_body = NewConfiguration, responses((status = 200, body = ConfigurationPage), (status = 400, body = Refused), (status = 403, body = Refused), (status = 404, body = Refused), (status = 409, body = Refused)))]
+#[utoipa::path(post, path = "/api/agents/{agent}/configuration", params(("agent" = String, Path)), request_body = NewConfiguration, responses((status = 200, body = ConfigurationPage), (status = 400, body = Refused), (status = 403, body = Refused), (status = 404, body = Refused), (status = 409, body = Refused)))]
 pub async fn propose(
     SignedIn(user): SignedIn,
     Shared(api): Shared<Api>,

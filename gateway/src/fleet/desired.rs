@@ -175,7 +175,7 @@ pub fn outcomes(records: &Records, agent: Option<&AgentId>) -> Result<Vec<Outcom
     records.list(OUTCOME, agent.map(AgentId::as_str))
 }
 
-/// Keeps what an agent says became of a version of ours.
+/// Keeps what an agent says became of a version, if that is one of ours.
 pub fn became(
     records: &Records,
     agent: &AgentId,
@@ -184,8 +184,10 @@ pub fn became(
 ) -> Result<(), RecordsError> {
     records.write("keep what became of a configuration", |tx| {
         let id = id(agent, outcome.version);
+        let version: Option<Version> = get(tx, VERSION, &id)?;
+        let is_ours = version.is_some_and(|v| v.desired.digest() == outcome.digest);
         let before: Option<Outcome> = get(tx, OUTCOME, &id)?;
-        if before.as_ref() == Some(outcome) {
+        if !is_ours || before.as_ref() == Some(outcome) {
             return Ok(());
         }
         put(tx, OUTCOME, &id, agent.as_str(), now, outcome)?;
@@ -355,6 +357,11 @@ mod tests {
         };
         became(&records, &agent, &outcome, NOW).unwrap();
         became(&records, &agent, &outcome, NOW).unwrap();
+        let stranger = Outcome {
+            digest: "of another gateway".into(),
+            ..outcome.clone()
+        };
+        became(&records, &agent, &stranger, NOW).unwrap();
         outcome.state = State::Applied;
         became(&records, &agent, &outcome, NOW).unwrap();
         assert_eq!(outcomes(&records, Some(&agent)).unwrap(), [outcome]);

@@ -125,7 +125,7 @@ struct Inner {
 struct Wanted {
     /// The newest version of each agent.
     newest: BTreeMap<AgentId, desired::Version>,
-    /// What became of it; what is in here is in the records.
+    /// What each agent said last became of a version; what is in here is in the records if the version is ours.
     became: HashMap<AgentId, Outcome>,
 }
 
@@ -133,13 +133,10 @@ impl Wanted {
     fn read(records: &Records) -> Result<Wanted, RecordsError> {
         let newest = desired::newest(records)?;
         let mut became = HashMap::new();
-        for (agent, version) in &newest {
-            let digest = version.desired.digest();
-            let outcomes = desired::outcomes(records, Some(agent))?;
-            let found = outcomes
-                .into_iter()
-                .find(|outcome| outcome.digest == digest);
-            became.extend(found.map(|outcome| (agent.clone(), outcome)));
+        for agent in newest.keys() {
+            let outcomes = desired::outcomes(records, Some(agent))?.into_iter();
+            let last = outcomes.max_by_key(|outcome| outcome.version);
+            became.extend(last.map(|outcome| (agent.clone(), outcome)));
         }
         Ok(Wanted { newest, became })
     }

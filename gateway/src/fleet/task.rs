@@ -233,22 +233,17 @@ impl Fleet {
             let report = heard.status.as_ref();
             let report = report.and_then(|(_, status)| desired::report(status));
             let newest = report.and_then(|report| report.newest);
-            match newest.filter(|outcome| outcome.digest == digest) {
-                Some(outcome) => {
-                    if wanted.became.get(&heard.agent) != Some(&outcome) {
-                        became.push((heard.agent, outcome));
-                    }
-                }
-                None if heard.is_online
-                    && told
-                        .get(&heard.agent)
-                        .is_none_or(|(_, n)| *n != version.desired.version) =>
-                {
-                    let now = (Instant::now(), version.desired.version);
-                    told.insert(heard.agent.clone(), now);
-                    due.push((heard.site, heard.agent, version.desired.clone()));
-                }
-                None => {}
+            let is_heard = newest.as_ref().is_some_and(|o| o.digest == digest);
+            if let Some(outcome) = newest
+                && wanted.became.get(&heard.agent) != Some(&outcome)
+            {
+                became.push((heard.agent.clone(), outcome));
+            }
+            let number = version.desired.version;
+            let is_told = told.get(&heard.agent).is_some_and(|(_, n)| *n == number);
+            if heard.is_online && !is_heard && !is_told {
+                told.insert(heard.agent.clone(), (Instant::now(), number));
+                due.push((heard.site, heard.agent, version.desired.clone()));
             }
         }
         (due, became)
