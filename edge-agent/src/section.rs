@@ -53,8 +53,7 @@ impl Section {
 
     /// Takes keys out without reading them.
     pub fn leave(&mut self, keys: &[&str]) {
-        self.table
-            .retain(|key, _| !keys.iter().any(|left| key == *left));
+        self.table.retain(|key, _| !keys.contains(&key));
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
