@@ -118,6 +118,11 @@ impl Sink {
         self.buffer.note(key)
     }
 
+    /// The values of all notes whose key begins so.
+    pub fn notes(&self, begin: &str) -> Vec<Vec<u8>> {
+        self.buffer.notes(begin)
+    }
+
     /// Something that cannot be used: counted, and shown with its beginning. The log has it the first, second, fourth,
     /// eighth … time.
     pub fn refused(&self, who: &str, reason: &'static str, words: &str, sample: &[u8]) {
