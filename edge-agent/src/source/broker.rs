@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 const PACKET_MAX: usize = 8 << 20;
 /// A packet above this is not handed over by a broker of MQTT 5. Messages far below it are already refused one by one.
 const PACKET_MAX_5: u32 = 256 << 10;
-/// Messages that a broker of MQTT 5 hands over without an acknowledgement. As many come a second time after a
-/// connection that broke, so that no more need be remembered.
+/// Messages that a broker of MQTT 5 is asked to hand over at most without an acknowledgement. As many come a second time
+/// after a connection that broke; mosquitto 2.0.11 does not keep to it, so that more are remembered (`json::seen`).
 pub const UNDER_WAY: u16 = 32;
 
 /// A broker.
