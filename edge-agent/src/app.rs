@@ -45,7 +45,6 @@ impl Running {
         let stream = buffer.stream();
         let devices = config.devices();
         buffer.expect(devices.clone());
-        metrics.answers.expect(&devices);
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), "agent starts");
         let board = Board::new(&devices, Timestamp::now());
         let sight = Sight {

@@ -72,7 +72,7 @@ pub struct Publisher {
     pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
-    /// What the agent's page shows.
+    /// How devices, sources and the connection do.
     pub board: Board,
     /// Which certificate is shown; none if the agent has none.
     pub renewal: Option<Renewal>,
@@ -253,13 +253,13 @@ impl Publisher {
             configuration: String::new(),
             buffer: self.buffer.status(),
             clock: self.buffer.time.status(),
-            sources: metrics.answers.list(),
+            sources: self.board.devices(),
             lost: LostCounts {
                 buffer_full: metrics.readings_lost_full.get(),
                 disk_refused: metrics.readings_lost_disk.get(),
                 damaged: metrics.records_damaged.get(),
                 skipped: metrics.polls_skipped.get(),
-                malformed: metrics.malformed.get(),
+                malformed: metrics.all_malformed(),
             },
         }
     }
@@ -395,7 +395,7 @@ impl Publisher {
         self.metrics
             .clock_uncertainty_ms
             .set(clock.uncertainty_ms.unwrap_or(0));
-        let now = (self.metrics.answers.changes(), clock.is_trusted);
+        let now = (self.board.changes(), clock.is_trusted);
         let since = flight.said_at.elapsed();
         if since >= EVERY_MINUTE || (now != flight.said && since >= SAY_AGAIN) {
             (flight.said, flight.said_at) = (now, Instant::now());
