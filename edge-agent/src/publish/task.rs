@@ -286,6 +286,7 @@ impl Publisher {
             self.board.receipt(through);
         }
         flight.known.join(&seen.known, most);
+        flight.settled.join(&seen.known, most);
         if let Some((gateway_at, now, passed)) = seen.heard {
             if let Some((_, sent)) = flight
                 .probe
@@ -304,10 +305,9 @@ impl Publisher {
 
     /// What the gateway has, and what is no longer in the buffer, need not be sent.
     fn learn(&self, flight: &mut Flight) {
-        let mut known = flight.known.clone();
-        known.insert(1, self.buffer.first() - 1);
-        flight.back.learn(&known, &self.buffer);
-        flight.live.learn(&known, &self.buffer);
+        flight.settled.insert(1, self.buffer.first() - 1);
+        flight.back.learn(&flight.settled, &self.buffer);
+        flight.live.learn(&flight.settled, &self.buffer);
         while let Some(delay) = flight.live.next_delay() {
             self.metrics.receipt_delays.add(delay);
         }
