@@ -7,6 +7,7 @@
 
 use crate::{
     Gap, PointName, Quality, Timestamp,
+    configuration::Desired,
     receipt::{self, Receipt},
 };
 use srad_types::payload::{
@@ -299,6 +300,17 @@ pub fn certificate_command(at: Timestamp, certificate: &str) -> Vec<u8> {
     )
 }
 
+/// The NCMD that carries the configuration an agent is to run.
+pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
+    let json = serde_json::to_string(desired).expect("a configuration is always JSON");
+    let text = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(receipt::CONFIGURATION, DataType::String, text)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -310,6 +322,8 @@ pub enum Command {
     Renew,
     /// The new certificate, PEM.
     Certificate(String),
+    /// Run this.
+    Configuration(Desired),
 }
 
 /// The commands in an NCMD. Metrics that are none of ours are left out.
@@ -323,6 +337,11 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
             (Some(receipt::RENEW), Scalar::Bool(true)) => commands.push(Command::Renew),
             (Some(receipt::CERTIFICATE), Scalar::Text(pem)) => {
                 commands.push(Command::Certificate(pem));
+            }
+            (Some(receipt::CONFIGURATION), Scalar::Text(text)) => {
+                let desired = serde_json::from_str(&text);
+                let desired = desired.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Configuration(desired));
             }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
@@ -546,6 +565,15 @@ mod tests {
         assert_eq!(
             commands(&certificate_command(AT, "pem")).unwrap(),
             [Command::Certificate("pem".into())]
+        );
+        let desired = Desired {
+            version: 7,
+            text: "[[device]]".into(),
+            files: [("devices/a.toml".to_owned(), "冷库".to_owned())].into(),
+        };
+        assert_eq!(
+            commands(&configuration_command(AT, &desired)).unwrap(),
+            [Command::Configuration(desired)]
         );
         assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
     }

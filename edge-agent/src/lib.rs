@@ -8,7 +8,9 @@ pub mod calibrate; // raw answers become readings, with doubt
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod desired; // what the gateway wants this box to run, tried and proved
 pub mod enrol; // a one-time code becomes an identity
+pub mod folder; // the files that a configuration names
 pub mod giving_up; // what a block was that is let go of
 pub mod http; // the least of it: a door and a question
 pub mod identity; // key and certificate on disk, and their successors

@@ -184,7 +184,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("http", tokio::spawn(serve)),
         (
             "fleet",
-            tokio::spawn(fleet::run(fleet, events, stopping.clone())),
+            tokio::spawn(fleet::run(
+                fleet,
+                ingest.clone(),
+                config.external.is_some().then(|| outward.clone()),
+                events,
+                stopping.clone(),
+            )),
         ),
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (

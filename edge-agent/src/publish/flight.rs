@@ -2,6 +2,7 @@
 
 use super::lane::{Lane, Numbers, Pace};
 use crate::buffer::Buffer;
+use contract::configuration::Report;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -43,7 +44,7 @@ pub struct Flight {
     /// When the agent last said how it does, and what of it counts as a change.
     pub said_at: Instant,
     /// See `said_at`.
-    pub said: (u64, bool),
+    pub said: (u64, bool, Report),
 }
 
 impl Flight {
@@ -64,7 +65,7 @@ impl Flight {
             probe: Some((0, buffer.time.passed())),
             gaps_at: None,
             said_at: now,
-            said: (0, true),
+            said: (0, true, Report::default()),
         }
     }
 

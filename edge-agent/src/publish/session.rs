@@ -10,6 +10,7 @@ use crate::{
 };
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
+    configuration::Desired,
     payload::{self, Beside, BirthPoint, Command, DataPoint},
     receipt::Receipt,
     status::AgentStatus,
@@ -241,6 +242,8 @@ pub struct Heard {
     pub is_renewal: bool,
     /// It answers one, PEM.
     pub certificate: Option<String>,
+    /// It wants this to be run.
+    pub desired: Option<Desired>,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
@@ -254,6 +257,7 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
             Command::Rebirth => heard.is_rebirth = true,
             Command::Renew => heard.is_renewal = true,
             Command::Certificate(pem) => heard.certificate = Some(pem),
+            Command::Configuration(desired) => heard.desired = Some(desired),
             Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }

@@ -28,6 +28,7 @@ use crate::{
 };
 use contract::{
     DeviceId, PointName, Timestamp,
+    configuration::Desired,
     status::{AgentStatus, LostCounts},
 };
 use journal::{Block, ReadError};
@@ -76,6 +77,10 @@ pub struct Publisher {
     pub board: Board,
     /// Which certificate is shown; none if the agent has none.
     pub renewal: Option<Renewal>,
+    /// The last configuration that the gateway sent.
+    pub wished: watch::Sender<Option<Arc<Desired>>>,
+    /// Becomes true with the first receipt.
+    pub is_heard: watch::Sender<bool>,
 }
 
 /// Why a connection ended in order.
@@ -85,14 +90,14 @@ enum Ended {
 }
 
 impl Publisher {
-    /// Connects and publishes until told to stop.
-    pub async fn run(mut self, mut stop: Stop) {
+    /// Connects and publishes until told to stop. It may be run again.
+    pub async fn run(mut self, mut stop: Stop) -> Publisher {
         let mut failures = 0u32;
         loop {
             let ended = self.connection(&mut stop).await;
             self.buffer.lose_sight();
             match ended {
-                Ok(Ended::Stopped) => return,
+                Ok(Ended::Stopped) => return self,
                 Ok(Ended::Renewed) => {
                     failures = 0;
                     continue;
@@ -112,7 +117,7 @@ impl Publisher {
             let delay = back_off(failures, random());
             failures = failures.saturating_add(1);
             tokio::select! {
-                () = stop.asked() => return,
+                () = stop.asked() => return self,
                 () = sleep(delay) => {}
             }
         }
@@ -250,7 +255,7 @@ impl Publisher {
         AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: Timestamp::now(),
-            configuration: String::new(),
+            configuration: self.board.report(),
             buffer: self.buffer.status(),
             clock: self.buffer.time.status(),
             sources: self.board.devices(),
@@ -278,6 +283,15 @@ impl Publisher {
         }
         if let Some(highest) = seen.highest {
             self.hear(highest).await;
+            self.is_heard
+                .send_if_modified(|is_heard| !std::mem::replace(is_heard, true));
+        }
+        if let Some(desired) = seen.desired {
+            self.wished.send_if_modified(|wished| {
+                let is_new = wished.as_ref() != Some(&desired);
+                *wished = Some(desired);
+                is_new
+            });
         }
         let most = self.fence.at();
         let through = self.fence.ours(seen.through);
@@ -395,7 +409,7 @@ impl Publisher {
         self.metrics
             .clock_uncertainty_ms
             .set(clock.uncertainty_ms.unwrap_or(0));
-        let now = (self.board.changes(), clock.is_trusted);
+        let now = (self.board.changes(), clock.is_trusted, self.board.report());
         let since = flight.said_at.elapsed();
         if since >= EVERY_MINUTE || (now != flight.said && since >= SAY_AGAIN) {
             (flight.said, flight.said_at) = (now, Instant::now());

@@ -163,7 +163,7 @@ fn doubted(mut record: Record) -> Record {
 }
 
 /// A source, as it was configured.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A bus of instruments that are asked for their registers.
     Modbus(modbus::Bus),
@@ -189,6 +189,17 @@ impl Source {
             Source::JsonHttp(device) => format!("JSON of {}", device.url),
             Source::JsonIn(source) => format!("door {}", source.listen),
             Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
+        }
+    }
+
+    /// Its name on the board, if it tells there whether its broker or door works.
+    pub fn door(&self) -> Option<String> {
+        match self {
+            Source::Modbus(_) | Source::Hj212(_) => None,
+            Source::JsonMqtt(source) => Some(source.broker.name()),
+            Source::JsonHttp(device) => Some(device.url.to_string()),
+            Source::JsonIn(source) => Some(format!("door {}", source.listen)),
+            Source::Sparkplug(source) => Some(source.broker.name()),
         }
     }
 

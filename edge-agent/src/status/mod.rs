@@ -10,6 +10,7 @@ pub mod words; // what needs a person, in both languages; pure
 use crate::{record::Record, source::Described};
 use contract::{
     Absence, DeviceId, PointName, Quality, Timestamp,
+    configuration::Report,
     status::{SourceState, SourceStatus},
 };
 use std::{
@@ -38,8 +39,12 @@ pub struct State {
     pub devices: BTreeMap<DeviceId, Device>,
     /// Brokers and doors: since when they work, or do not, and why.
     pub sources: BTreeMap<String, Link>,
+    /// The gateway's `host:port`.
+    pub gateway_address: String,
     /// The connection to the gateway.
     pub gateway: Link,
+    /// What is to be said of the configuration that the gateway sent.
+    pub configuration: Report,
     /// Number and time of the last receipt.
     pub receipt: Option<(u64, Timestamp)>,
     /// What could not be used, by who sent it and why.
@@ -61,8 +66,8 @@ pub struct Device {
     pub last: Option<Timestamp>,
     /// Its points.
     pub points: BTreeMap<PointName, Point>,
-    /// How many devices were known before it.
-    place: usize,
+    /// Its place in the configuration; none if it came up by itself.
+    place: Option<usize>,
 }
 
 /// A point.
@@ -103,24 +108,61 @@ impl Board {
             started_at: now,
             devices: BTreeMap::new(),
             sources: BTreeMap::new(),
+            gateway_address: String::new(),
             gateway: Link {
                 state: Err("not connected yet".into()),
                 since: now,
             },
+            configuration: Report::default(),
             receipt: None,
             refused: BTreeMap::new(),
             points: 0,
             changes: 0,
         })));
-        for device in devices {
-            board.expect(device, now);
-        }
+        board.configure(devices, now);
         board
     }
 
     /// What is on it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the gateway is, and what is to be said of the configuration that it sent.
+    pub fn runs(&self, gateway: String, configuration: Report) {
+        let mut state = self.state();
+        state.gateway_address = gateway;
+        state.configuration = configuration;
+    }
+
+    /// What is to be said of the configuration that the gateway sent.
+    pub fn report(&self) -> Report {
+        self.state().configuration.clone()
+    }
+
+    /// These devices are configured no longer.
+    pub fn forget(&self, devices: &[DeviceId]) {
+        let mut state = self.state();
+        for device in devices {
+            let gone = state.devices.remove(device);
+            state.points -= gone.map_or(0, |device| device.points.len());
+        }
+    }
+
+    /// These brokers and doors are configured no longer.
+    pub fn forget_source(&self, name: &str) {
+        self.state().sources.remove(name);
+    }
+
+    /// These devices are configured, in this order.
+    pub fn configure(&self, devices: &[Described], now: Timestamp) {
+        for (place, described) in devices.iter().enumerate() {
+            self.expect(described, now);
+            if let Some(device) = self.state().devices.get_mut(&described.id) {
+                device.place = Some(place);
+                device.every = described.points.iter().filter_map(|info| info.every).max();
+            }
+        }
     }
 
     /// A device will tell this.
@@ -185,7 +227,7 @@ impl Board {
     pub fn devices(&self) -> Vec<SourceStatus> {
         let state = self.state();
         let mut devices: Vec<_> = state.devices.iter().collect();
-        devices.sort_by_key(|(_, device)| device.place);
+        devices.sort_by_key(|(_, device)| device.place.unwrap_or(usize::MAX));
         let told = |(id, device): (&DeviceId, &Device)| SourceStatus {
             device: id.clone(),
             state: match device.state {
@@ -252,15 +294,14 @@ impl Board {
 
 impl State {
     fn device(&mut self, id: &DeviceId, now: Timestamp) -> Option<&mut Device> {
-        let place = self.devices.len();
-        if !self.devices.contains_key(id) && place < DEVICES_MAX {
+        if !self.devices.contains_key(id) && self.devices.len() < DEVICES_MAX {
             let new = Device {
                 state: None,
                 since: now,
                 every: None,
                 last: None,
                 points: BTreeMap::new(),
-                place,
+                place: None,
             };
             self.devices.insert(id.clone(), new);
         }
@@ -375,6 +416,13 @@ mod tests {
         let told = board.devices().into_iter();
         let told: Vec<_> = told.map(|d| (d.device.to_string(), d.every_ms)).collect();
         let expected = [("z", 9), ("b", 3), ("a", 4)];
+        assert_eq!(told, expected.map(|(id, ms)| (id.to_owned(), Some(ms))));
+        // Another configuration: one device is gone, one is new, one is asked more often.
+        board.forget(&[DeviceId::new("z").unwrap()]);
+        board.configure(&[device("c", &[2]), device("b", &[1])], now);
+        let told = board.devices().into_iter();
+        let told: Vec<_> = told.map(|d| (d.device.to_string(), d.every_ms)).collect();
+        let expected = [("c", 2), ("b", 1), ("a", 4)];
         assert_eq!(told, expected.map(|(id, ms)| (id.to_owned(), Some(ms))));
     }
 

@@ -6,6 +6,7 @@
 
 mod assets; // the console's files
 mod cases; // cases and their decisions
+mod configuration; // what an agent is to run
 mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
@@ -191,6 +192,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(fleet::enroll))
         .routes(routes!(fleet::agents, fleet::add))
         .routes(routes!(fleet::revoke))
+        .routes(routes!(configuration::versions, configuration::propose))
 }
 
 /// The description, as JSON text.

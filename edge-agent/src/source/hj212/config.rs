@@ -1,12 +1,11 @@
 //! Where the host listens and whose frames it takes: the `[[hj212]]` part of the configuration.
 
 use super::sm4::Key;
-use crate::{config::read_text, section::Section, source::Described};
+use crate::{folder::Folder, section::Section, source::Described};
 use contract::{DeviceId, problems::Problems};
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
-    path::Path,
     str::FromStr,
     time::Duration,
 };
@@ -16,7 +15,7 @@ const IDLE: Duration = Duration::from_secs(300);
 const MN_MAX: usize = 64;
 
 /// Where data loggers connect to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Door {
     /// The address.
     pub listen: SocketAddr,
@@ -34,7 +33,7 @@ pub struct Door {
 }
 
 /// One data logger.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Station {
     /// The MN it says.
     pub mn: String,
@@ -117,7 +116,7 @@ fn as_bits(address: IpAddr) -> u128 {
 }
 
 /// Reads it.
-pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Door> {
+pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Door> {
     let listen = part.parsed("listen", "\"0.0.0.0:9212\"", problems);
     let connections_max = part.integer_or("connections_max", 64, 1, 10_000, problems);
     let frames_per_s = part.integer_or("frames_per_s", 100, 1, 100_000, problems);
@@ -148,7 +147,7 @@ pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option
     })
 }
 
-fn station(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Station> {
+fn station(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Station> {
     let mn: Option<String> = part.parsed("mn", "\"010000A8900016F000169DC0\"", problems);
     if let Some(mn) = &mn
         && !is_mn(mn)
@@ -166,9 +165,8 @@ fn station(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         }
     }
     let key = part.text_if_there("key_file", problems).and_then(|name| {
-        let path = folder.join(name);
         let fix = "name a file with the SM4 key that the agent's user can read";
-        let text = read_text(&path, fix, problems)?;
+        let (path, text) = folder.secret(&name, fix, problems)?;
         let key = text.trim_end().parse::<Key>();
         let wrong = |error| problems.add(path.display(), error, "write the key alone into it");
         key.map_err(wrong).ok()

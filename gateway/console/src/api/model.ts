@@ -39,4 +39,7 @@ export type GapLine = Schemas["GapLine"];
 export type FleetLine = Schemas["FleetLine"];
 export type FleetDevice = Schemas["FleetDevice"];
 export type FleetPage = Schemas["FleetPage"];
+export type ConfigurationPage = Schemas["ConfigurationPage"];
+export type ConfigurationVersion = Schemas["VersionView"];
+export type NewConfiguration = Schemas["NewConfiguration"];
 export type Plan = Schemas["PlanView"];

@@ -19,6 +19,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agents/{agent}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All versions of what an agent is to run, the newest first. */
+        get: operations["versions"];
+        put?: never;
+        /** Keeps a new version; the agent hears of it as soon as it is connected. */
+        post: operations["propose"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agents/{agent}/revoke": {
         parameters: {
             query?: never;
@@ -501,6 +519,23 @@ export interface components {
              */
             silent: number;
         };
+        /**
+         * @description What became of a version.
+         * @enum {string}
+         */
+        Became: "trial" | "applied" | "refused" | "rolled_back";
+        /** @description What became of a version. */
+        BecameView: {
+            /**
+             * Format: int64
+             * @description Since when, by the agent's clock.
+             */
+            at: number;
+            /** @description Why, if it does not run; as the agent says it. */
+            reasons: string[];
+            /** @description What. */
+            state: components["schemas"]["Became"];
+        };
         /** @description What happened here before. */
         Before: {
             /**
@@ -771,11 +806,20 @@ export interface components {
              */
             valid_to: number;
         };
-        /**
-         * @description Whether an agent runs what is wanted.
-         * @enum {string}
-         */
-        Configuration: "unknown";
+        /** @description All versions of an agent. */
+        ConfigurationPage: {
+            /** @description The agent. */
+            agent: string;
+            /**
+             * Format: int64
+             * @description The version that it says it runs; 0: its own file; `None`: it has not said.
+             */
+            runs?: number | null;
+            /** @description Whether it runs what is wanted. */
+            state: components["schemas"]["Standing"];
+            /** @description The newest first. */
+            versions: components["schemas"]["VersionView"][];
+        };
         /** @description What a correction changes; what is left out stays. */
         CorrectionBody: {
             ground?: null | components["schemas"]["GroundName"];
@@ -1030,9 +1074,17 @@ export interface components {
             /** @description False if the agent does not trust its clock itself. */
             clock_trusted?: boolean | null;
             /** @description Whether it runs what is wanted. */
-            configuration: components["schemas"]["Configuration"];
-            /** @description The version of the configuration it runs, if it says so. */
-            configuration_version?: string | null;
+            configuration: components["schemas"]["Standing"];
+            /**
+             * Format: int64
+             * @description The version that it says it runs; 0: its own file; `None`: it has not said.
+             */
+            configuration_runs?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it is to run; `None`: its own file.
+             */
+            configuration_wanted?: number | null;
             /**
              * Format: int64
              * @description When anything came from it last, since the gateway started.
@@ -1203,6 +1255,22 @@ export interface components {
              * @description The reason: of an absence (`no_answer`, `no_connection`, `refused`, `unreadable`, `stopped`, `unspecified`) or of a
              *     gap record (`buffer_full`, `disk_refused`, `damaged`, `agent_off`, `skipped`).
              */
+            why: string;
+        };
+        /** @description A new version. */
+        NewConfiguration: {
+            /**
+             * Format: int64
+             * @description The version that its author has seen; 0: none.
+             */
+            based_on: number;
+            /** @description Profiles and mappings that the text names, by name. */
+            files?: {
+                [key: string]: string;
+            };
+            /** @description TOML: the sources, and what of `[gateway]` is to change. Blank: the box's own file holds. */
+            text: string;
+            /** @description Why; for the history. */
             why: string;
         };
         /**
@@ -1565,6 +1633,11 @@ export interface components {
             why?: string | null;
         };
         /**
+         * @description Whether an agent runs what is wanted of it.
+         * @enum {string}
+         */
+        Standing: "own" | "other" | "waiting" | "trial" | "applied" | "refused" | "rolled_back";
+        /**
          * @description Where a case stands.
          * @enum {string}
          */
@@ -1690,6 +1763,30 @@ export interface components {
             /** @description The user's id. */
             user: string;
         };
+        /** @description A version. */
+        VersionView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            became?: null | components["schemas"]["BecameView"];
+            /** @description Who wanted it. */
+            by: string;
+            /** @description Profiles and mappings that the text names, by name. */
+            files: {
+                [key: string]: string;
+            };
+            /** @description TOML. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            version: number;
+            /** @description Why. */
+            why: string;
+        };
         /** @description An item of a visit. */
         VisitItem: {
             /** @description Who has to. */
@@ -1804,6 +1901,92 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    propose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConfiguration"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,12 +4,13 @@ import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { FleetDevice, FleetPage } from "../api/model.ts";
 import { duration } from "../format.ts";
+import { Configuration, ConfigurationWords } from "../parts/Configuration.tsx";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { whyWord } from "../parts/why.ts";
 import { Age, Nothing, When } from "../parts/words.tsx";
 import { href } from "../route.ts";
-import { AgentState, BufferWords, ClockWords, ConfigurationWords } from "./Fleet.tsx";
+import { AgentState, BufferWords, ClockWords } from "./Fleet.tsx";
 
 export default function Agent({ id }: { id: string }) {
   const { t } = useI18n();
@@ -40,6 +41,7 @@ function Body({ page }: { page: FleetPage }) {
       <section><h2>{t("fleet.devices")}</h2><Devices devices={page.devices} /></section>
       <section><h2>{t("cov.byDay")}</h2><DayTable days={page.days} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} /></section>
+      <section><h2>{t("fleet.configuration")}</h2><Configuration agent={agent.agent} /></section>
     </>
   );
 }
