@@ -80,7 +80,6 @@ impl Running {
         let stream = buffer.stream();
         let devices = config.devices();
         buffer.expect(devices.clone());
-        metrics.answers.expect(&devices);
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), configuration = keeper.kept.report().runs, "agent starts");
         let board = Board::new(&devices, Timestamp::now());
         let (wish, wished) = watch::channel(None);
@@ -309,11 +308,7 @@ impl Running {
         let before = self.config.devices().into_iter().map(|device| device.id);
         let gone: Vec<DeviceId> = before.filter(|id| !ids.contains(id)).collect();
         self.board.forget(&gone);
-        self.metrics.answers.forget(&gone);
-        self.metrics.answers.expect(&devices);
-        for device in &devices {
-            self.board.expect(device, Timestamp::now());
-        }
+        self.board.configure(&devices, Timestamp::now());
         let (site, agent) = (config.site.clone(), config.agent.clone());
         publisher.session = Session::new(site, agent, self.buffer.stream(), &devices);
         publisher.gateway = config.gateway.clone();

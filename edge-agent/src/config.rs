@@ -361,14 +361,10 @@ fn sources(
         sources.extend(source.map(Source::Sparkplug));
     }
     let mut ids = HashSet::new();
-    for source in &sources {
-        // Modbus has looked for its own.
-        let is_looked_at = matches!(source, Source::Modbus(_));
-        for device in source.devices() {
-            if !ids.insert(device.id.clone()) && !is_looked_at {
-                let what = format!("device {} is there twice", device.id);
-                problems.add(top.place("device"), what, "give each device its own id");
-            }
+    for device in sources.iter().flat_map(Source::devices) {
+        if !ids.insert(device.id.clone()) {
+            let what = format!("device {} is there twice", device.id);
+            problems.add(top.place("device"), what, "give each device its own id");
         }
     }
     sources

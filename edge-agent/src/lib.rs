@@ -2,7 +2,6 @@
 //! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`; `enrol` comes before all of
 //! it on a new box, `identity` and `tls` say who it is.
 
-pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt

@@ -23,6 +23,8 @@ pub struct Flight {
     pub live: Lane,
     /// What the gateway said it has of our records.
     pub known: Numbers,
+    /// That, and what is no longer in the buffer: what need not be sent.
+    pub settled: Numbers,
     /// The rate of `back`.
     pub pace: Pace,
     /// The end of the unbroken run that has a receipt.
@@ -53,6 +55,7 @@ impl Flight {
             back: Lane::new(buffer, first, head),
             live: Lane::new(buffer, head + 1, u64::MAX),
             known: Numbers::default(),
+            settled: Numbers::default(),
             pace: Pace::new(backfill_per_s, now),
             through: 0,
             trimmed: first - 1,

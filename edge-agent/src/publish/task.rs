@@ -73,7 +73,7 @@ pub struct Publisher {
     pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
-    /// What the agent's page shows.
+    /// How devices, sources and the connection do.
     pub board: Board,
     /// Which certificate is shown; none if the agent has none.
     pub renewal: Option<Renewal>,
@@ -258,13 +258,13 @@ impl Publisher {
             configuration: self.board.report(),
             buffer: self.buffer.status(),
             clock: self.buffer.time.status(),
-            sources: metrics.answers.list(),
+            sources: self.board.devices(),
             lost: LostCounts {
                 buffer_full: metrics.readings_lost_full.get(),
                 disk_refused: metrics.readings_lost_disk.get(),
                 damaged: metrics.records_damaged.get(),
                 skipped: metrics.polls_skipped.get(),
-                malformed: metrics.malformed.get(),
+                malformed: metrics.all_malformed(),
             },
         }
     }
@@ -300,6 +300,7 @@ impl Publisher {
             self.board.receipt(through);
         }
         flight.known.join(&seen.known, most);
+        flight.settled.join(&seen.known, most);
         if let Some((gateway_at, now, passed)) = seen.heard {
             if let Some((_, sent)) = flight
                 .probe
@@ -318,10 +319,9 @@ impl Publisher {
 
     /// What the gateway has, and what is no longer in the buffer, need not be sent.
     fn learn(&self, flight: &mut Flight) {
-        let mut known = flight.known.clone();
-        known.insert(1, self.buffer.first() - 1);
-        flight.back.learn(&known, &self.buffer);
-        flight.live.learn(&known, &self.buffer);
+        flight.settled.insert(1, self.buffer.first() - 1);
+        flight.back.learn(&flight.settled, &self.buffer);
+        flight.live.learn(&flight.settled, &self.buffer);
         while let Some(delay) = flight.live.next_delay() {
             self.metrics.receipt_delays.add(delay);
         }
@@ -409,11 +409,7 @@ impl Publisher {
         self.metrics
             .clock_uncertainty_ms
             .set(clock.uncertainty_ms.unwrap_or(0));
-        let now = (
-            self.metrics.answers.changes(),
-            clock.is_trusted,
-            self.board.report(),
-        );
+        let now = (self.board.changes(), clock.is_trusted, self.board.report());
         let since = flight.said_at.elapsed();
         if since >= EVERY_MINUTE || (now != flight.said && since >= SAY_AGAIN) {
             (flight.said, flight.said_at) = (now, Instant::now());

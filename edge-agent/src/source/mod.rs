@@ -78,7 +78,6 @@ impl Sink {
     /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
     /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
-        self.metrics.answers.stored(record);
         let is_trusted = self.buffer.time.is_trusted();
         let is_doubted = match is_own {
             true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
@@ -98,7 +97,6 @@ impl Sink {
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        self.metrics.answers.stored(record);
         let now = self.trusted_now();
         match is_impossible(record.at, now) {
             true => self.buffer.keep(&doubted(record.clone()), note).await?,

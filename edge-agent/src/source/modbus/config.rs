@@ -93,11 +93,9 @@ pub fn read(top: &mut Section, folder: &Folder, problems: &mut Problems) -> Vec<
         buses.push(bus);
     }
     let known: Vec<String> = buses.iter().map(|bus| bus.name.clone()).collect();
-    let mut ids = HashSet::new();
     let mut used = HashSet::new();
     for part in top.sections_if_there("device", problems) {
-        let place = |key: &str| part.place(key);
-        let (id, unit) = (place("id"), place("unit_id"));
+        let unit = part.place("unit_id");
         let on = on(&part, &known, problems);
         if let Some(On::Bus(name)) = &on {
             used.insert(name.clone());
@@ -105,10 +103,6 @@ pub fn read(top: &mut Section, folder: &Folder, problems: &mut Problems) -> Vec<
         let (Some(device), Some(on)) = (device(part, folder, problems), on) else {
             continue;
         };
-        if !ids.insert(device.id.clone()) {
-            let what = format!("device {} is there twice", device.id);
-            problems.add(id, what, "give each device its own id");
-        }
         let bus = bus_of(&mut buses, on);
         if bus.endpoint.is_rtu() && !(1..=247).contains(&device.unit_id) {
             let what = format!("{} is no unit of a serial line", device.unit_id);
