@@ -189,6 +189,7 @@ impl Shared {
                 outcome: Outcome::NoLine,
                 doubt: None,
             },
+            false if turn.is_first => told.instrument.first_look(link).await,
             false => told.instrument.poll(link).await,
         };
         self.metrics.polls.add(1);
