@@ -16,7 +16,7 @@ use crate::{buffer::Buffer, metrics::Metrics, record::Record, status::Board, sto
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// What is known of a point before its first reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,11 +83,9 @@ impl Sink {
             true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
             false => !is_trusted,
         };
-        match is_doubted {
-            true => self.buffer.append(&doubted(record.clone()), is_own).await,
-            false => self.buffer.append(record, is_own).await,
-        }
-        self.board.stored(record, Timestamp::now());
+        let record = doubted_if(is_doubted, record);
+        self.buffer.append(&record, is_own).await;
+        self.board.stored(&record, Timestamp::now());
     }
 
     /// Stores a record whose sender keeps it until it is told, with a note in the same transaction; its time is the sender's
@@ -97,12 +95,9 @@ impl Sink {
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        let now = self.trusted_now();
-        match is_impossible(record.at, now) {
-            true => self.buffer.keep(&doubted(record.clone()), note).await?,
-            false => self.buffer.keep(record, note).await?,
-        }
-        self.board.stored(record, Timestamp::now());
+        let record = doubted_if(is_impossible(record.at, self.trusted_now()), record);
+        self.buffer.keep(&record, note).await?;
+        self.board.stored(&record, Timestamp::now());
         Ok(())
     }
 
@@ -157,14 +152,18 @@ fn is_impossible(at: Timestamp, now: Option<Timestamp>) -> bool {
     at < YEAR_2000 || now.is_some_and(|now| at.since(now) > DAY_MS)
 }
 
-/// Good readings become doubted ones; a doubt or an absence stays what it is.
-fn doubted(mut record: Record) -> Record {
+/// Good readings become doubted ones, if its time is doubted; a doubt or an absence stays what it is.
+fn doubted_if(is_doubted: bool, record: &Record) -> Cow<'_, Record> {
+    if !is_doubted {
+        return Cow::Borrowed(record);
+    }
+    let mut record = record.clone();
     for reading in &mut record.readings {
         if reading.quality.is_good() {
             reading.quality = Quality::Suspect(Doubt::UntrustedClock);
         }
     }
-    record
+    Cow::Owned(record)
 }
 
 /// A source, as it was configured.

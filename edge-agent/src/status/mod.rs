@@ -25,6 +25,8 @@ const POINTS_MAX: usize = 20_000;
 /// Reasons of refusal kept for one device at most, and the length of a sample.
 const REASONS_MAX: usize = 32;
 const SAMPLE_MAX: usize = 200;
+/// A time further ahead than this is of a clock that was set back since: it does not stay the newest.
+const AHEAD_MS: i64 = 60_000;
 
 /// The board. Clones share it.
 #[derive(Debug, Clone)]
@@ -197,7 +199,8 @@ impl Board {
         let Some(device) = state.device(&record.device, now) else {
             return;
         };
-        device.last = device.last.max(newest);
+        let is_possible = |at: &Timestamp| at.since(now) <= AHEAD_MS;
+        device.last = device.last.filter(is_possible).max(newest);
         if device.state != Some(heard) {
             device.since = match (device.state, heard) {
                 (_, Ok(())) => now,
@@ -211,7 +214,8 @@ impl Board {
             let Some(point) = state.point(&record.device, &reading.point) else {
                 continue;
             };
-            if point.last.is_none_or(|(at, ..)| at <= reading.at) {
+            let newest = point.last.map(|(at, ..)| at).filter(is_possible);
+            if newest.is_none_or(|at| at <= reading.at) {
                 point.last = Some((reading.at, reading.value, reading.quality));
             }
         }
@@ -393,6 +397,12 @@ mod tests {
         }
         store(99, Some(2.0), Quality::Good, 100);
         assert_eq!(told(), (4, SourceState::Answers, Some(at(99))));
+        // The clock was set two hours ahead for a while.
+        store(7_200_000, Some(3.0), Quality::Good, 7_200_000);
+        store(200, Some(4.0), Quality::Good, 200);
+        assert_eq!(told().2, Some(at(200)));
+        let shown = board.state().devices[&id].points[&name].last;
+        assert_eq!(shown, Some((at(200), Some(4.0), Quality::Good)));
         assert_eq!(board.state().devices[&id].since, at(100));
     }
 

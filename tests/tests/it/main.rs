@@ -1,5 +1,6 @@
 //! The whole system, one story per file.
 
+mod clock;
 mod configuration;
 mod enrol;
 mod influx_servers;
