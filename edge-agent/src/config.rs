@@ -2,6 +2,7 @@
 //! the gateway keeps replaces the sources, and what it says of the gateway's address.
 
 use crate::{
+    camera,
     folder::{self, Folder},
     identity::{Files, Pair},
     record::Record,
@@ -10,6 +11,7 @@ use crate::{
     status::page::{self, StatusConfig},
     tls,
 };
+use anyhow::Context;
 use contract::{
     AgentId, Quality, Reading, SiteId, Timestamp,
     configuration::{Desired, OWN, OWN_OF_GATEWAY},
@@ -46,6 +48,20 @@ impl Config {
     /// The devices of all sources, in the order of the file.
     pub fn devices(&self) -> Vec<Described> {
         self.sources.iter().flat_map(Source::devices).collect()
+    }
+
+    /// The folder of a camera's ring.
+    pub fn ring_of(&self, camera: &str) -> anyhow::Result<PathBuf> {
+        let found = self.sources.iter().find_map(|source| match source {
+            Source::Camera(found) if found.id.as_str() == camera => Some(found),
+            _ => None,
+        });
+        let found = found
+            .with_context(|| format!("no [[camera]] of the configuration has the id {camera:?}"))?;
+        let ring = found.ring.as_ref().with_context(|| {
+            format!("the camera {camera} keeps nothing: write [camera.ring] below it")
+        })?;
+        Ok(ring.dir.clone())
     }
 
     /// How long the line may be away; nothing if no device promises an interval.
@@ -218,7 +234,7 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
 }
 
 /// The tables that a configuration of the gateway replaces.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "modbus",
     "device",
     "hj212",
@@ -226,6 +242,7 @@ const SOURCES: [&str; 7] = [
     "json_http",
     "json_in",
     "sparkplug",
+    "camera",
 ];
 
 /// What a configuration of the gateway says of the gateway.
@@ -359,6 +376,9 @@ fn sources(
     {
         let source = sparkplug::config::read(part, folder, client_id("sparkplug", n), problems);
         sources.extend(source.map(Source::Sparkplug));
+    }
+    for part in top.sections_if_there("camera", problems) {
+        sources.extend(camera::config::read(part, folder, problems).map(Source::Camera));
     }
     let mut ids = HashSet::new();
     for device in sources.iter().flat_map(Source::devices) {

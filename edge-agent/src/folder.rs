@@ -43,6 +43,25 @@ impl Folder {
         &self.path
     }
 
+    /// True if the configuration came from the gateway.
+    pub fn is_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// A folder to write into: for a configuration that the gateway sent only below the place of the box's own file.
+    pub fn dir(&self, name: &str, place: &str, problems: &mut Problems) -> Option<PathBuf> {
+        if self.is_sent() && !is_plain(name) {
+            let what = "a configuration of the gateway may not write there";
+            problems.add(
+                place,
+                what,
+                "name a folder below that of the agent's own file",
+            );
+            return None;
+        }
+        Some(self.path.join(name))
+    }
+
     /// A device profile or message mapping: its place, for problems, and its text.
     pub fn profile(
         &self,
@@ -72,9 +91,7 @@ impl Folder {
         fix: &str,
         problems: &mut Problems,
     ) -> Option<(PathBuf, String)> {
-        let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-        let named = Path::new(name);
-        let is_there = named.starts_with(SECRETS) && named.components().all(is_plain);
+        let is_there = is_plain(name) && Path::new(name).starts_with(SECRETS);
         if self.sent.is_some() && !is_there {
             let what = "a configuration of the gateway may not read this file of the box";
             let fix = format!(
@@ -87,6 +104,12 @@ impl Folder {
         let text = read(&path, fix, problems)?;
         Some((path, text))
     }
+}
+
+/// True for a name that leads nowhere but downwards.
+fn is_plain(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// The text of a file that a configuration names.
@@ -121,6 +144,9 @@ mod tests {
         for name in ["agent.key", "secrets/../agent.key", &key, "./secrets/mqtt"] {
             assert_eq!((profile(name), secret(name)), (None, None), "{name}");
         }
+        let dir = |name| sent.dir(name, "dir", &mut Problems::new());
+        assert_eq!(dir("ring/a"), Some(place.path().join("ring/a")));
+        assert_eq!((dir("/etc"), dir("../a")), (None, None));
         let own = Folder::own(place.path());
         let read = own.secret("agent.key", "", &mut Problems::new());
         assert_eq!(read.unwrap().1, "key");

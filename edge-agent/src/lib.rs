@@ -5,6 +5,7 @@
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
+pub mod camera; // pictures of the site, and whether a camera sees
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run

@@ -1,4 +1,4 @@
-//! `edge-agent enroll`, `run`, `check-config`, `status`, `decode hj212` and `probe modbus`; each explains itself with
+//! `edge-agent enroll`, `run`, `check-config`, `status`, `clip`, `decode hj212` and `probe modbus`; each explains itself with
 //! `--help`.
 
 use anyhow::Context;
@@ -71,6 +71,25 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Cuts the frames between two times out of a camera's ring, and says whether any are missing. Ends with 0 if the
+    /// clip is complete, 1 if it has holes.
+    Clip {
+        /// The configuration file.
+        #[arg(long, env = "ONEDOOR_AGENT_CONFIG")]
+        config: PathBuf,
+        /// The camera.
+        #[arg(long)]
+        camera: String,
+        /// The beginning (RFC 3339).
+        #[arg(long)]
+        from: Timestamp,
+        /// The end (RFC 3339).
+        #[arg(long)]
+        to: Timestamp,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Reads what a device says on standard input and prints it as JSON lines.
     Decode {
         /// The protocol.
@@ -115,6 +134,18 @@ fn main() -> anyhow::Result<ExitCode> {
             probed.map(|()| ExitCode::SUCCESS)
         }
         Command::Status { config, json } => status(&config, json),
+        Command::Clip {
+            config,
+            camera,
+            from,
+            to,
+            out,
+        } => {
+            let dir = load(&config).ring_of(&camera)?;
+            let clip = edge_agent::camera::clip::cut(&dir, from, to, &out)?;
+            println!("{}", serde_json::to_string(&clip)?);
+            Ok(ExitCode::from(u8::from(!clip.complete)))
+        }
         Command::Enroll {
             gateway,
             code,

@@ -1,6 +1,6 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
-use crate::source::hj212::counts::Counts;
+use crate::{camera, source::hj212::counts::Counts};
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -81,6 +81,8 @@ pub struct Metrics {
     pub absences: Count,
     /// What data loggers sent, and what was wrong with it.
     pub hj212: Counts,
+    /// What cameras sent, and what was wrong with it.
+    pub camera: camera::counts::Counts,
     /// Messages that devices sent by themselves.
     pub messages: Count,
     /// Of these, sent again and stored already.
@@ -172,6 +174,7 @@ impl Metrics {
             "metrics"
         );
         self.hj212.log();
+        self.camera.log();
     }
 }
 

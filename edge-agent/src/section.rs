@@ -305,6 +305,28 @@ impl Section {
         texts
     }
 
+    /// A required list of finite numbers.
+    pub fn numbers(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Option<Vec<f64>> {
+        let value = self.required(key, example, problems)?;
+        let numbers: Option<Vec<f64>> = value
+            .as_array()
+            .and_then(|list| list.iter().map(number).collect());
+        if numbers.is_none() {
+            let fix = format!("write for example {key} = {example}");
+            problems.add(
+                self.place(key),
+                format!("{value} is not a list of numbers"),
+                fix,
+            );
+        }
+        numbers
+    }
+
     /// The `[[key]]` tables, if there are any.
     pub fn sections_if_there(
         &mut self,

@@ -1,9 +1,10 @@
 //! Instruments, sites, faults with their truth, and a credit platform. Read in this order: `process`,
-//! `scenario`, `modbus`, `hj212`, `site`, `replay`, `credit_platform`, `link`, `load`.
+//! `scenario`, `modbus`, `hj212`, `site`, `replay`, `camera`, `credit_platform`, `link`, `load`.
 //!
 //! Promise: what a simulator puts on the wire is encoded here and nowhere else. The product's own codecs are
 //! not used, since code shared by both ends hides mistakes that both ends make.
 
+pub mod camera; // a kitchen and a workshop in pictures
 pub mod credit_platform; // the system at the far end of the outbox
 pub mod hj212; // a data logger that speaks HJ 212
 pub mod link; // a bad line between two programs

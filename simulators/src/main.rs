@@ -95,6 +95,8 @@ enum Command {
     },
     /// As many readings as a gateway can take.
     Load(simulators::load::Args),
+    /// Cameras that look at a kitchen and a workshop, with faults and the truth of every frame.
+    Camera(simulators::camera::Args),
     /// A data logger that speaks HJ 212 to a host, with faults and the truth of what it sent.
     Hj212(simulators::hj212::Args),
     /// The credit platform.
@@ -230,6 +232,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Load(args) => simulators::load::run(args).await,
+        Command::Camera(args) => {
+            let listening = args.listening.clone();
+            simulators::camera::run(args, |cameras| announce(listening.as_deref(), &cameras)).await
+        }
         Command::Hj212(args) => announce(None, &simulators::hj212::run(args).await?),
         Command::CreditPlatform {
             listen,

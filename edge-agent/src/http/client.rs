@@ -1,4 +1,5 @@
 //! One GET: a connection of its own, one answer, no redirects. Plain, or TLS against the certificates of a given file.
+//! Whoever reads an endless answer takes the connection alone ([`connect`]).
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
@@ -123,6 +124,29 @@ pub fn tls(pem: &[u8]) -> Result<Trust, String> {
     })
 }
 
+/// A connection, plain or TLS.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+/// Connects. The caller bounds the time. Cancel-safe.
+pub async fn connect(url: &Url, tls: Option<&Trust>) -> Result<Box<dyn Wire>, GetError> {
+    let stream = TcpStream::connect((url.host.as_str(), url.port))
+        .await
+        .map_err(GetError::Connect)?;
+    let Some(trust) = tls else {
+        return Ok(Box::new(stream));
+    };
+    let name = ServerName::try_from(url.host.clone()).map_err(|error| {
+        GetError::Connect(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
+    })?;
+    let stream = TlsConnector::from(trust.config.clone())
+        .connect(name, stream)
+        .await
+        .map_err(GetError::Connect)?;
+    Ok(Box::new(stream))
+}
+
 /// Asks once. The caller bounds the time. Cancel-safe.
 pub async fn get(
     url: &Url,
@@ -130,9 +154,7 @@ pub async fn get(
     authorization: Option<&str>,
     body_max: usize,
 ) -> Result<(StatusCode, Bytes), GetError> {
-    let stream = TcpStream::connect((url.host.as_str(), url.port))
-        .await
-        .map_err(GetError::Connect)?;
+    let wire = connect(url, tls).await?;
     let mut request = Request::get(&url.path)
         .header(header::HOST, format!("{}:{}", url.host, url.port))
         .header(header::ACCEPT, "application/json")
@@ -143,19 +165,7 @@ pub async fn get(
         request = request.header(header::AUTHORIZATION, value);
     }
     let request = request.body(Empty::new())?;
-    match tls {
-        None => exchange(stream, request, body_max).await,
-        Some(trust) => {
-            let name = ServerName::try_from(url.host.clone()).map_err(|error| {
-                GetError::Connect(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
-            })?;
-            let stream = TlsConnector::from(trust.config.clone())
-                .connect(name, stream)
-                .await
-                .map_err(GetError::Connect)?;
-            exchange(stream, request, body_max).await
-        }
-    }
+    exchange(wire, request, body_max).await
 }
 
 async fn exchange(

@@ -12,7 +12,7 @@ pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, metrics::Metrics, record::Record, status::Board, stop::Stop};
+use crate::{buffer::Buffer, camera, metrics::Metrics, record::Record, status::Board, stop::Stop};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,8 @@ pub enum Source {
     JsonIn(json::config::JsonIn),
     /// Sparkplug B edge nodes.
     Sparkplug(sparkplug::Sparkplug),
+    /// A camera.
+    Camera(camera::config::Camera),
 }
 
 impl Source {
@@ -193,6 +195,7 @@ impl Source {
             Source::JsonHttp(device) => format!("JSON of {}", device.url),
             Source::JsonIn(source) => format!("door {}", source.listen),
             Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
+            Source::Camera(camera) => format!("camera {camera:?}"),
         }
     }
 
@@ -200,6 +203,7 @@ impl Source {
     pub fn door(&self) -> Option<String> {
         match self {
             Source::Modbus(_) | Source::Hj212(_) => None,
+            Source::Camera(camera) => Some(format!("camera {}", camera.id)),
             Source::JsonMqtt(source) => Some(source.broker.name()),
             Source::JsonHttp(device) => Some(device.url.to_string()),
             Source::JsonIn(source) => Some(format!("door {}", source.listen)),
@@ -222,6 +226,7 @@ impl Source {
                 devices.map(|posting| posting.speaker.described()).collect()
             }
             Source::Sparkplug(_) => Vec::new(),
+            Source::Camera(camera) => vec![camera.described()],
         }
     }
 
@@ -234,6 +239,7 @@ impl Source {
             Source::JsonHttp(device) => json::pull::run(device, sink, stop).await,
             Source::JsonIn(source) => json::push::run(source, sink, stop).await,
             Source::Sparkplug(source) => sparkplug::task::run(source, sink, stop).await,
+            Source::Camera(camera) => camera::task::run(camera, sink, stop).await,
         }
     }
 }

@@ -264,6 +264,12 @@ impl Board {
         }
     }
 
+    /// Whether a broker, door or camera worked when it was last heard of.
+    pub fn source_works(&self, name: &str) -> Option<bool> {
+        let state = self.state();
+        state.sources.get(name).map(|link| link.state.is_ok())
+    }
+
     /// The connection to the gateway works, or why it does not.
     pub fn gateway(&self, is: Result<(), String>) {
         self.state().gateway.set(is, Timestamp::now());

@@ -14,6 +14,14 @@ fn the_example_and_every_device_profile_load() {
     let lines = config::load(&folder.join("edge-agent-serial.toml"));
     let lines = lines.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((lines.sources.len(), lines.devices().len()), (3, 5));
+    let cameras = config::load(&folder.join("edge-agent-cameras.toml"));
+    let cameras = cameras.unwrap_or_else(|e| panic!("{e}"));
+    let points: Vec<usize> = cameras.devices().iter().map(|d| d.points.len()).collect();
+    assert_eq!(
+        points,
+        [9, 8],
+        "only a camera with a known place of its clock tells of it"
+    );
     let holds = config.holds().unwrap();
     let points: f64 = config
         .devices()
@@ -173,6 +181,39 @@ fn every_problem_of_simple_devices_is_reported_in_one_run() {
         assert!(is_there, "no {place}: {what} in\n{text}");
     }
     assert!(problems.iter().all(|problem| !problem.fix.is_empty()));
+}
+
+#[test]
+fn every_problem_of_cameras_is_reported_in_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("login"), "nobody").unwrap();
+    let sources = "[[camera]]\nid = \"a\"\nurl = \"http://u:p@h/\"\nclock = [0.9, 0, 0.2, 1]\nframes_per_s = 0\n\
+         [[camera]]\nid = \"b\"\nurl = \"https://h/x\"\nlogin_file = \"login\"\nevery = \"1h\"\n[camera.ring]\ndir = \"no/ring\"\nbytes_max = 5\n\
+         [[camera]]\nid = \"c\"\nurl = \"rtsp://h/1\"\nsub_url = \"rtsp://u:p@h/2\"\nwidth = 641\nwarmth = 1\n\
+         [[camera]]\nid = \"d\"\nurl = \"ftp://h/1\"\n";
+    let path = crate::heard::write_config(folder.path(), 1, sources);
+    let problems = config::load(&path).unwrap_err();
+    let text = problems.to_string();
+    for (place, what) in [
+        ("camera[1].url", "a password does not belong into a URL"),
+        ("camera[1].clock", "no part of a picture"),
+        ("camera[1].frames_per_s", "0.5 to 30"),
+        ("camera[2].url", "ca_file do not go together"),
+        ("camera[2].login_file", "USER:PASSWORD"),
+        ("camera[2].every", "1h"),
+        ("camera[2].ring.dir", "is not there"),
+        ("camera[2].ring.bytes_max", "5 is not"),
+        ("camera[3].sub_url", "cannot be used"),
+        ("camera[3].width", "odd"),
+        ("camera[3].warmth", "not known"),
+        ("camera[4].url", "neither http"),
+    ] {
+        let found = text
+            .lines()
+            .any(|line| line.contains(place) && line.contains(what));
+        let other = place == "camera[2].url" && text.contains(what);
+        assert!(found || other, "{place}: {what} in\n{text}");
+    }
 }
 
 #[test]

@@ -148,6 +148,7 @@ async fn one_that_cannot_be_run_is_refused_with_every_problem_and_the_old_one_go
     let text = "site = \"other\"\n".to_owned()
         + &device("d", "nowhere").replace("profile.toml", "agent.key")
         + "[[json_http]]\nid = \"x\"\nurl = \"http://127.0.0.1:1/\"\nevery = \"10s\"\nauthorization_file = \"agent.key\"\n\
+           [[camera]]\nid = \"c\"\nurl = \"file:///etc/passwd\"\nffmpeg = \"/bin/sh\"\n[camera.ring]\ndir = \"/\"\n\
            [gateway]\npassword_file = \"agent.key\"\nport = 0\n";
     want(&host, 1, text, &[]);
     let report = becomes(&host, 1, State::Refused).await;
@@ -158,6 +159,9 @@ async fn one_that_cannot_be_run_is_refused_with_every_problem_and_the_old_one_go
         "device[1].address",
         "agent.key: it did not come with the configuration",
         "may not read this file",
+        "camera[1].ffmpeg: only the box's own file",
+        "camera[1].url: only the box's own file",
+        "camera[1].ring.dir: a configuration of the gateway may not write there",
         "gateway.password_file",
         "gateway.port",
     ] {
