@@ -1,6 +1,7 @@
 //! The whole system, one story per file.
 
 mod enrol;
+mod hj212;
 mod influx_servers;
 mod link;
 mod outage;
