@@ -6,6 +6,7 @@
 use crate::{
     buffer::Buffer,
     config::Config,
+    control::Desk,
     metrics::Metrics,
     publish::{fence::Fence, renewal::Renewal, session::Session, task::Publisher},
     source::Sink,
@@ -57,6 +58,7 @@ impl Running {
             buffer: buffer.clone(),
             metrics: metrics.clone(),
         };
+        let (desk, orders) = Desk::open(buffer.clone());
         let publisher = Publisher {
             agent: config.agent.to_string(),
             session: Session::new(config.site, config.agent, stream, &devices),
@@ -66,6 +68,7 @@ impl Running {
             buffer: buffer.clone(),
             metrics: metrics.clone(),
             board: board.clone(),
+            desk: desk.clone(),
         };
         let mut running = Running {
             inputs: JoinSet::new(),
@@ -87,12 +90,18 @@ impl Running {
                 "status page".to_owned()
             });
         }
+        let (taking, stop) = (desk.clone(), Stop::of(&running.stop_inputs));
+        running.inputs.spawn(async move {
+            taking.run(orders, stop).await;
+            "orders".to_owned()
+        });
         for source in config.sources {
             let name = source.name();
             let sink = Sink::new(
                 running.buffer.clone(),
                 running.metrics.clone(),
                 board.clone(),
+                desk.clone(),
             );
             let stop = Stop::of(&running.stop_inputs);
             running.inputs.spawn(async move {

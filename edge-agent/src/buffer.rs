@@ -277,6 +277,11 @@ impl Buffer {
         found.map(|(_, value)| value)
     }
 
+    /// Keeps a note without a record; returns after fsync.
+    pub async fn keep_note(&self, key: &str, note: Vec<u8>) -> Result<(), AppendError> {
+        self.journal.set_note(key, note).await
+    }
+
     async fn put(
         &self,
         record: &Record,

@@ -9,6 +9,7 @@ pub mod calibrate; // raw answers become readings, with doubt
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod control; // orders of the gateway for devices: once, in time, where allowed
 pub mod enrol; // a one-time code becomes an identity
 pub mod giving_up; // what a block was that is let go of
 pub mod http; // the least of it: a door and a question

@@ -84,6 +84,8 @@ fn sim_args(port: u16, truth: &Path) -> Args {
         timeout: 0.6,
         retries: 3,
         seed: 7,
+        control: simulators::hj212::Control::Obeys,
+        keep_back: 0,
         truth: Some(truth.to_owned()),
     }
 }
@@ -528,7 +530,7 @@ async fn the_gateway_has_each_value_with_its_time_unit_and_factor() {
 fn every_problem_of_a_door_is_told_and_the_key_is_not() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.key"), "SECRET").unwrap();
-    let door = "shared = 1\nconnections_max = 0\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
+    let door = "shared = 1\nconnections_max = 0\nreverse_control = [\"read\", \"calibrate\"]\nover_time = \"soon\"\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
         key_file = \"bad.key\"\nevery = \"1ms\"\ncolour = \"red\"\n[[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = []\n\
         [[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = [\"::/0\"]\n[[hj212]]\nlisten = \"here\"\n";
     let (path, _) = write_config(folder.path(), door);
@@ -536,6 +538,11 @@ fn every_problem_of_a_door_is_told_and_the_key_is_not() {
     for (place, what) in [
         ("hj212[1].shared", "neither true nor false"),
         ("hj212[1].connections_max", "from 1 to 10000"),
+        (
+            "hj212[1].reverse_control",
+            "\"calibrate\" is nothing that can be allowed",
+        ),
+        ("hj212[1].over_time", "not a duration"),
         ("hj212[1].station[1].mn", "not an MN"),
         ("hj212[1].station[1].device", "not allowed"),
         ("hj212[1].station[1].networks", "\"ten\" is not a network"),

@@ -2,6 +2,7 @@
 
 mod enrol;
 mod hj212;
+mod hj212_control;
 mod influx_servers;
 mod link;
 mod outage;

@@ -2,7 +2,7 @@
 
 use super::sm4::Key;
 use crate::{config::read_text, section::Section, source::Described};
-use contract::{DeviceId, problems::Problems};
+use contract::{DeviceId, control::Right, problems::Problems};
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
@@ -13,6 +13,8 @@ use std::{
 
 /// How long a station may be silent, whatever it promised.
 const IDLE: Duration = Duration::from_secs(300);
+/// OverTime (HJ 212-2017 Table 1).
+const OVER_TIME: Duration = Duration::from_secs(10);
 const MN_MAX: usize = 64;
 
 /// Where data loggers connect to.
@@ -29,6 +31,10 @@ pub struct Door {
     pub idle: Duration,
     /// Several stations may use one connection (a concentrator).
     pub is_shared: bool,
+    /// What the gateway may ask of the stations; nothing if it is empty.
+    pub rights: Vec<Right>,
+    /// How long a station has for an answer to a request.
+    pub over_time: Duration,
     /// Whose frames are taken.
     pub stations: Vec<Station>,
 }
@@ -124,6 +130,16 @@ pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option
     let limits = (Duration::from_millis(100), Duration::from_secs(86_400));
     let idle = part.duration("idle", Some(IDLE), limits, problems);
     let is_shared = part.flag("shared", problems);
+    let mut rights = Vec::new();
+    for text in part.texts_if_there("reverse_control", "[\"read\"]", problems) {
+        let fix = "write \"read\", \"back-fill\", \"clock\" or \"interval\", or leave it out: then loggers are never asked for anything";
+        match text.parse() {
+            Ok(right) => rights.push(right),
+            Err(error) => problems.add(part.place("reverse_control"), error, fix),
+        }
+    }
+    let limits = (Duration::from_millis(100), Duration::from_secs(300));
+    let over_time = part.duration("over_time", Some(OVER_TIME), limits, problems);
     let mut stations = Vec::new();
     let mut mns = HashSet::new();
     for part in part.sections("station", problems) {
@@ -144,6 +160,8 @@ pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option
         frames_per_s: u32::try_from(frames_per_s).ok()?,
         idle: idle?,
         is_shared,
+        rights,
+        over_time: over_time?,
         stations,
     })
 }

@@ -54,6 +54,7 @@ export const api = {
   plan: () => told(client.GET("/api/inspection/plan")),
   fleet: () => clocked(client.GET("/api/fleet")),
   fleetAgent: (agent: string) => clocked(client.GET("/api/fleet/{agent}", { params: { path: { agent } } })),
+  orders: (agent: string) => told(client.GET("/api/agents/{agent}/control", { params: { path: { agent } } })),
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

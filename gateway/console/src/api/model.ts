@@ -39,4 +39,5 @@ export type GapLine = Schemas["GapLine"];
 export type FleetLine = Schemas["FleetLine"];
 export type FleetDevice = Schemas["FleetDevice"];
 export type FleetPage = Schemas["FleetPage"];
+export type Order = Schemas["OrderView"];
 export type Plan = Schemas["PlanView"];

@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { FleetDevice, FleetPage } from "../api/model.ts";
+import type { FleetDevice, FleetPage, Order } from "../api/model.ts";
 import { duration } from "../format.ts";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
@@ -40,7 +40,39 @@ function Body({ page }: { page: FleetPage }) {
       <section><h2>{t("fleet.devices")}</h2><Devices devices={page.devices} /></section>
       <section><h2>{t("cov.byDay")}</h2><DayTable days={page.days} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} /></section>
+      <Orders of={agent.agent} />
     </>
+  );
+}
+
+/** What its devices were ordered to do. */
+function Orders({ of }: { of: string }) {
+  const { t } = useI18n();
+  const orders = useLoad(() => api.orders(of), [of]);
+  return <section><h2>{t("orders.title")}</h2><Loading of={orders} what="what.orders">{(all) => <OrderTable orders={all} />}</Loading></section>;
+}
+
+function OrderTable({ orders }: { orders: Order[] }) {
+  const { t, tx } = useI18n();
+  if (orders.length === 0) return <Nothing>{t("orders.none")}</Nothing>;
+  return (
+    <table className="table stack orders">
+      <thead><tr><th>{t("orders.what")}</th><th>{t("orders.who")}</th><th>{t("orders.why")}</th><th>{t("orders.outcome")}</th></tr></thead>
+      <tbody>
+        {orders.map((o) => (
+          <tr key={o.id} data-order={o.state}>
+            <td><strong>{tx(o.what)}</strong><div className="muted small">{o.device}</div></td>
+            <td data-label={t("orders.who")}>{o.by}<div className="muted small"><When at={o.given_at} full /></div></td>
+            <td data-label={t("orders.why")}>{o.reason}</td>
+            <td data-label={t("orders.outcome")}>
+              {tx(o.words)}
+              {o.said.map((s) => <div key={s.name} className="small"><code>{s.name}={s.value}</code></div>)}
+              {o.action.kind === "back_fill" && o.messages + o.known > 0 && <div className="muted small">{t("orders.messages", { n: String(o.messages), k: String(o.known) })}</div>}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

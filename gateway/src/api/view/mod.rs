@@ -1,6 +1,7 @@
 //! What goes over the wire. Domain types become these here and nowhere else. All times are ms since 1970.
 
 mod case; // cases and their decisions
+mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
 mod fleet; // agents
@@ -9,6 +10,7 @@ mod site; // sites, signals, series
 mod status; // the gateway itself
 
 pub use case::*;
+pub use control::*;
 pub use coverage::*;
 pub use credit::*;
 pub use fleet::*;
