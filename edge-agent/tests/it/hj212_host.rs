@@ -530,9 +530,9 @@ async fn the_gateway_has_each_value_with_its_time_unit_and_factor() {
 fn every_problem_of_a_door_is_told_and_the_key_is_not() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.key"), "SECRET").unwrap();
-    let door = "shared = 1\nconnections_max = 0\nreverse_control = [\"read\", \"calibrate\"]\nover_time = \"soon\"\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
+    let door = "shared = 1\nconnections_max = 0\nreverse_control = [\"read\", \"calibrate\"]\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
         key_file = \"bad.key\"\nevery = \"1ms\"\ncolour = \"red\"\n[[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = []\n\
-        [[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = [\"::/0\"]\n[[hj212]]\nlisten = \"here\"\n";
+        [[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = [\"::/0\"]\n[[hj212]]\nlisten = \"here\"\nover_time = \"soon\"\n";
     let (path, _) = write_config(folder.path(), door);
     let text = config::load(&path).unwrap_err().to_string();
     for (place, what) in [
@@ -542,7 +542,6 @@ fn every_problem_of_a_door_is_told_and_the_key_is_not() {
             "hj212[1].reverse_control",
             "\"calibrate\" is nothing that can be allowed",
         ),
-        ("hj212[1].over_time", "not a duration"),
         ("hj212[1].station[1].mn", "not an MN"),
         ("hj212[1].station[1].device", "not allowed"),
         ("hj212[1].station[1].networks", "\"ten\" is not a network"),
@@ -553,6 +552,7 @@ fn every_problem_of_a_door_is_told_and_the_key_is_not() {
         ("hj212[1].station[3].mn", "twice"),
         ("device", "device d is there twice"),
         ("hj212[2].listen", ""),
+        ("hj212[2].over_time", "not a duration"),
         ("hj212[2].station", "there is none"),
     ] {
         let is_there = text

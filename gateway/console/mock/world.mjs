@@ -150,9 +150,8 @@ export function world() {
   const gapsOf = (s) => (s.id === "shahe-kitchen" ? [{ agent: agentOf(s), device: "cold-room", device_name: s.devices[0].name, from: Date.now() - 3 * DAY - 5 * HOUR, to: Date.now() - 3 * DAY - HOUR, readings: 240, why: "buffer_full", received_at: Date.now() - 3 * DAY }] : []);
   const agentOf = (s) => `agent-${s.id.split("-")[1]}`;
   const agentState = (s) => (s.status === "never" ? "unheard" : s.agents_online ? "online" : "offline");
-  /** One order that was done and one that the agent's configuration forbids, for the first agent alone. */
+  /** One order that was done and one that the agent's configuration forbids. */
   function ordersOf(agent) {
-    if (agent !== agentOf(sites[1])) return [];
     const order = (id, ago, action, what, state, words, more) => ({ id, agent, device: "stack-1", action, what, by: "root", reason: "数采仪时钟偏差超过五分钟", given_at: Date.now() - ago, expires_at: Date.now() - ago + MIN, state, words, heard_at: Date.now() - ago + 2000, said: [], messages: 0, known: 0, ...more });
     return [
       order("o2", 20 * MIN, { kind: "set_clock" }, T("校准时钟", "set the clock"), "refused", T("边缘代理的配置不允许（reverse_control），没有发给数采仪", "the agent's configuration does not allow it (reverse_control); the logger was not asked")),

@@ -49,14 +49,14 @@ function Body({ page }: { page: FleetPage }) {
 function Orders({ of }: { of: string }) {
   const { t } = useI18n();
   const orders = useLoad(() => api.orders(of), [of]);
-  return <section><h2>{t("orders.title")}</h2><Loading of={orders} what="what.orders">{(all) => <OrderTable orders={all} />}</Loading></section>;
+  return <section className="orders"><h2>{t("orders.title")}</h2><Loading of={orders} what="what.orders">{(all) => <OrderTable orders={all} />}</Loading></section>;
 }
 
 function OrderTable({ orders }: { orders: Order[] }) {
   const { t, tx } = useI18n();
   if (orders.length === 0) return <Nothing>{t("orders.none")}</Nothing>;
   return (
-    <table className="table stack orders">
+    <table className="table stack">
       <thead><tr><th>{t("orders.what")}</th><th>{t("orders.who")}</th><th>{t("orders.why")}</th><th>{t("orders.outcome")}</th></tr></thead>
       <tbody>
         {orders.map((o) => (
