@@ -208,6 +208,29 @@ async function inspectorWalk(browser) {
   await context.close();
 }
 
+/** Whoever may give orders to devices says why, and sees the order in the list. */
+async function adminWalk(browser) {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(`${base}/`);
+  await page.locator("#user").fill(process.env.ADMIN);
+  await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
+  await page.keyboard.press("Enter");
+  await visible(page, "[data-site]", "admin: signs in");
+  await open(page, "fleet");
+  await page.locator("[data-fleet]").first().waitFor();
+  await open(page, `fleet/${encodeURIComponent(await page.locator("[data-fleet]").first().getAttribute("data-fleet"))}`);
+  await page.locator("[data-give-order]").click();
+  const ask = page.locator(".ant-modal-footer .ant-btn-primary");
+  await ask.click();
+  await visible(page, ".ant-modal [role=alert]", "admin: an order without a reason is not given");
+  if (shots) await page.screenshot({ path: join(shots, "order.png") });
+  await page.locator(".ant-modal input[maxlength='300']").fill("数采仪时钟偏差");
+  await ask.click();
+  await visible(page, '[data-order="sent"]:has-text("数采仪时钟偏差")', "admin: the order is listed with its reason");
+  await context.close();
+}
+
 async function creditAndPlan(page, lang, label, sealed) {
   await open(page, "credit");
   await visible(page, "[data-uscc]", `${label} credit: lists businesses`);
@@ -260,6 +283,7 @@ async function fleet(page, lang, label) {
   const lost = await page.locator("[data-gap]").allInnerTexts();
   check(`${label} agent: a gap's reason is in the reader's language`, lost.every((text) => !/[a-z]+_[a-z]+/.test(text)), lost[0]);
   await visible(page, "[data-order], .orders .nothing", `${label} agent: orders to its devices, or words that there were none`);
+  check(`${label} agent: who may give no orders is offered none`, (await page.locator("[data-give-order]").count()) === 0);
   const orders = await page.locator("[data-order]").allInnerTexts();
   check(`${label} agent: what became of an order is in the reader's language`, orders.every((text) => WORDS[lang].order.test(text)), orders[0]);
   await screen(page, "agent", lang, label);
@@ -292,6 +316,7 @@ if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD
 if (shots) mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 if (process.env.INSPECTOR) await inspectorWalk(browser).catch((error) => check("inspector: the walk ends", false, String(error)));
+if (process.env.ADMIN) await adminWalk(browser).catch((error) => check("admin: the walk ends", false, String(error)));
 for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);

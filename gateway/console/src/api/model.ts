@@ -40,4 +40,5 @@ export type FleetLine = Schemas["FleetLine"];
 export type FleetDevice = Schemas["FleetDevice"];
 export type FleetPage = Schemas["FleetPage"];
 export type Order = Schemas["OrderView"];
+export type OrderAction = Schemas["ActionView"];
 export type Plan = Schemas["PlanView"];
