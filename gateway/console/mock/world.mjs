@@ -154,7 +154,7 @@ export function world() {
   const given = [];
   function give(agent, { device, action, reason }, user) {
     if (!user.may.includes("control_devices")) return { status: 403, body: { error: "giving orders to devices is for an administrator; ask one", message: T("对现场设备下达命令（反控）由管理员办理", "giving orders to devices is for an administrator; ask one") } };
-    const order = { id: `g${given.length}`, agent, device, action, what: T("命令", "an order"), by: user.user, reason, given_at: Date.now(), expires_at: Date.now() + MIN, state: "sent", words: T("已发往边缘代理", "on its way to the agent, to be done"), heard_at: null, said: [], messages: 0, known: 0 };
+    const order = { id: `g${given.length}`, agent, device, action, what: T("命令", "an order"), by: user.user, reason, given_at: Date.now(), expires_at: Date.now() + MIN, state: "sent", words: T("已发往边缘代理", "on its way to the agent"), heard_at: null, said: [], messages: 0, known: 0 };
     given.unshift(order);
     return ok(order);
   }
