@@ -7,6 +7,7 @@
 
 use crate::{
     Gap, PointName, Quality, Timestamp,
+    configuration::Desired,
     control::{self, Order, Report},
     receipt::{self, Receipt},
 };
@@ -326,6 +327,17 @@ pub fn certificate_command(at: Timestamp, certificate: &str) -> Vec<u8> {
     )
 }
 
+/// The NCMD that carries the configuration an agent is to run.
+pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
+    let json = serde_json::to_string(desired).expect("a configuration is always JSON");
+    let text = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(receipt::CONFIGURATION, DataType::String, text)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -339,10 +351,11 @@ pub enum Command {
     Certificate(String),
     /// A device is to do something.
     Order(Box<Order>),
+    /// Run this.
+    Configuration(Desired),
 }
 
-/// The commands in an NCMD. Metrics that are none of ours are left out, and so is an order that this version does not know:
-/// it is not carried out.
+/// The commands in an NCMD. Metrics that are none of ours are left out.
 pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
     let message = decode(bytes)?;
     let mut commands = Vec::new();
@@ -355,8 +368,14 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
                 commands.push(Command::Certificate(pem));
             }
             (Some(control::ORDER), Scalar::Text(json)) => {
-                let order = serde_json::from_str(&json).ok().map(Box::new);
-                commands.extend(order.map(Command::Order));
+                let order = serde_json::from_str(&json);
+                let order = order.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Order(Box::new(order)));
+            }
+            (Some(receipt::CONFIGURATION), Scalar::Text(text)) => {
+                let desired = serde_json::from_str(&text);
+                let desired = desired.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Configuration(desired));
             }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
@@ -590,6 +609,15 @@ mod tests {
         assert_eq!(
             commands(&order_command(AT, &order)).unwrap(),
             [Command::Order(Box::new(order))]
+        );
+        let desired = Desired {
+            version: 7,
+            text: "[[device]]".into(),
+            files: [("devices/a.toml".to_owned(), "冷库".to_owned())].into(),
+        };
+        assert_eq!(
+            commands(&configuration_command(AT, &desired)).unwrap(),
+            [Command::Configuration(desired)]
         );
         assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
     }

@@ -141,10 +141,13 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
             receipt_timeout: Duration::from_secs(20),
             backfill_per_s: std::env::var("BACKFILL_PER_S")
                 .map_or(Ok(5_000), |text| text.parse())?,
+            trial: Duration::from_secs(120),
         },
         fence: Fence::new(buffer.fence()),
         buffer: buffer.clone(),
         metrics: metrics.clone(),
+        wished: watch::Sender::new(None),
+        is_heard: watch::Sender::new(false),
     };
     let stop = watch::Sender::new(false);
     let publishing = tokio::spawn(publisher.run(Stop::of(&stop)));

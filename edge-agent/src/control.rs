@@ -15,7 +15,10 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    watch,
+};
 
 /// The note with the orders that were taken.
 const NOTE: &str = "control/orders";
@@ -122,12 +125,14 @@ impl Desk {
         tracing::warn!(order = id, %device, action = ?order.action, "an order of the gateway is carried out");
         self.book()
             .add(&id, &device, Outcome::UnderWay, Timestamp::now());
-        let why = if !self.note().await {
-            Some(Refusal::NotNoted)
-        } else if taker.try_send(order).is_err() {
-            Some(Refusal::Busy)
-        } else {
-            None
+        let why = match self.note().await {
+            false => Some(Refusal::NotNoted),
+            true => match taker.try_send(order) {
+                Ok(()) => None,
+                Err(TrySendError::Full(_)) => Some(Refusal::Busy),
+                // Its source was taken out of the configuration.
+                Err(TrySendError::Closed(_)) => Some(Refusal::NoSuchDevice),
+            },
         };
         match why {
             Some(why) => self.report(&id, Outcome::Refused { why }).await,

@@ -51,6 +51,11 @@ impl Section {
         self.table.get(key)?.as_str().map(str::to_owned)
     }
 
+    /// Takes keys out without reading them.
+    pub fn leave(&mut self, keys: &[&str]) {
+        self.table.retain(|key, _| !keys.contains(&key));
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.table.remove(key)

@@ -194,7 +194,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("http", tokio::spawn(serve)),
         (
             "fleet",
-            tokio::spawn(fleet::run(fleet, events, stopping.clone())),
+            tokio::spawn(fleet::run(
+                fleet,
+                ingest.clone(),
+                outward.clone(),
+                events,
+                stopping.clone(),
+            )),
         ),
         (
             "orders",

@@ -1,6 +1,6 @@
 // Walks every screen of the console in Chromium as an inspector would: both languages, both widths.
 // BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path;
-// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights; CREDIT_ACTIONS=1 lets it record an objection.
+// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights, ADMIN and ADMIN_PASSWORD one that configures an agent; CREDIT_ACTIONS=1 lets it record an objection.
 // Tolerant to which cases exist, strict on behaviour. The last line is `N passed, N failed`.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
@@ -286,7 +286,45 @@ async function fleet(page, lang, label) {
   check(`${label} agent: who may give no orders is offered none`, (await page.locator("[data-give-order]").count()) === 0);
   const orders = await page.locator("[data-order]").allInnerTexts();
   check(`${label} agent: what became of an order is in the reader's language`, orders.every((text) => WORDS[lang].order.test(text)), orders[0]);
+  await visible(page, "[data-version], [data-edit]", `${label} agent: versions of its configuration`);
+  check(`${label} agent: only an administrator changes the configuration`, await page.locator("[data-edit]").isDisabled());
   await screen(page, "agent", lang, label);
+}
+
+/** An administrator gives an agent another configuration: a refusal is said and nothing is lost, then it is listed. */
+async function adminWalk(browser) {
+  for (const width of [1280, 390]) {
+    const context = await browser.newContext({ viewport: { width, height: 860 }, locale: "zh-CN" });
+    const page = await context.newPage();
+    await page.goto(`${base}/`);
+    await page.locator("#user").fill(process.env.ADMIN);
+    await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
+    await page.keyboard.press("Enter");
+    await visible(page, "[data-site]", "admin: signs in");
+    await open(page, "fleet");
+    await page.locator("[data-configuration]").first().waitFor();
+    const agents = await page.locator("[data-fleet]").evaluateAll((all) => all.map((a) => a.dataset.fleet));
+    const agent = agents[width === 390 ? agents.length - 1 : 0];
+    await open(page, `fleet/${encodeURIComponent(agent)}`);
+    await page.locator("[data-edit]").click();
+    const text = page.locator('textarea[name="text"]');
+    const good = '[[device]]\nid = "meter-9"\nprofile = "devices/electricity-meter.toml"\naddress = "127.0.0.1:1"\nevery = "1m"\n';
+    const before = await page.locator("[data-version]").count();
+    await text.fill(`site = "other"\n${good}`);
+    await page.locator("[data-submit]").click();
+    await visible(page, ".confedit [role=alert]", "admin: a change without a reason is not sent");
+    await page.locator('input[name="why"]').fill("换了一块电表");
+    await page.locator("[data-submit]").click();
+    await visible(page, ".confedit .ant-alert", "admin: what cannot be right is refused in words");
+    check("admin: what was typed is still there", (await text.inputValue()).includes("meter-9"));
+    await screen(page, "configuration", "zh", `admin-${width}`);
+    await text.fill(good);
+    await page.locator("[data-submit]").click();
+    await page.waitForFunction((n) => document.querySelectorAll("[data-version]").length > n, before, { timeout: 20_000 }).catch(() => undefined);
+    check("admin: the new version is listed with its reason", (await page.locator("[data-version]").first().innerText()).includes("换了一块电表"));
+    await screen(page, "configured", "zh", `admin-${width}`);
+    await context.close();
+  }
 }
 
 async function walk(browser, lang, width) {

@@ -88,8 +88,21 @@ pub enum GetError {
     Request(#[from] hyper::http::Error),
 }
 
+/// TLS against certificates of our choice.
+#[derive(Clone)]
+pub struct Trust {
+    pem: Vec<u8>,
+    config: Arc<ClientConfig>,
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Trust) -> bool {
+        self.pem == other.pem
+    }
+}
+
 /// TLS against the certificates in `pem`.
-pub fn tls(pem: &[u8]) -> Result<Arc<ClientConfig>, String> {
+pub fn tls(pem: &[u8]) -> Result<Trust, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| error.to_string())?;
@@ -104,13 +117,16 @@ pub fn tls(pem: &[u8]) -> Result<Arc<ClientConfig>, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(Trust {
+        pem: pem.to_owned(),
+        config: Arc::new(config),
+    })
 }
 
 /// Asks once. The caller bounds the time. Cancel-safe.
 pub async fn get(
     url: &Url,
-    tls: Option<&Arc<ClientConfig>>,
+    tls: Option<&Trust>,
     authorization: Option<&str>,
     body_max: usize,
 ) -> Result<(StatusCode, Bytes), GetError> {
@@ -129,11 +145,11 @@ pub async fn get(
     let request = request.body(Empty::new())?;
     match tls {
         None => exchange(stream, request, body_max).await,
-        Some(config) => {
+        Some(trust) => {
             let name = ServerName::try_from(url.host.clone()).map_err(|error| {
                 GetError::Connect(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
             })?;
-            let stream = TlsConnector::from(config.clone())
+            let stream = TlsConnector::from(trust.config.clone())
                 .connect(name, stream)
                 .await
                 .map_err(GetError::Connect)?;

@@ -10,6 +10,7 @@ use crate::{
 };
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
+    configuration::Desired,
     control::{Order, Report},
     payload::{self, Beside, BirthPoint, Command, DataPoint},
     receipt::Receipt,
@@ -253,6 +254,8 @@ pub struct Heard {
     pub certificate: Option<String>,
     /// Devices are to do something.
     pub orders: Vec<Order>,
+    /// It wants this to be run.
+    pub desired: Option<Desired>,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
@@ -267,6 +270,7 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
             Command::Renew => heard.is_renewal = true,
             Command::Certificate(pem) => heard.certificate = Some(pem),
             Command::Order(order) => heard.orders.push(*order),
+            Command::Configuration(desired) => heard.desired = Some(desired),
             Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }

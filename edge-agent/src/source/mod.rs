@@ -83,7 +83,6 @@ impl Sink {
     /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
     /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
-        self.metrics.answers.stored(record);
         let is_trusted = self.buffer.time.is_trusted();
         let is_doubted = match is_own {
             true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
@@ -103,7 +102,6 @@ impl Sink {
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        self.metrics.answers.stored(record);
         let now = self.trusted_now();
         match is_impossible(record.at, now) {
             true => self.buffer.keep(&doubted(record.clone()), note).await?,
@@ -121,6 +119,11 @@ impl Sink {
     /// A note that was stored with a record.
     pub fn note(&self, key: &str) -> Option<Vec<u8>> {
         self.buffer.note(key)
+    }
+
+    /// The values of all notes whose key begins so.
+    pub fn notes(&self, begin: &str) -> Vec<Vec<u8>> {
+        self.buffer.notes(begin)
     }
 
     /// Something that cannot be used: counted, and shown with its beginning. The log has it the first, second, fourth,
@@ -170,7 +173,7 @@ fn doubted(mut record: Record) -> Record {
 }
 
 /// A source, as it was configured.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A bus of instruments that are asked for their registers.
     Modbus(modbus::Bus),
@@ -196,6 +199,17 @@ impl Source {
             Source::JsonHttp(device) => format!("JSON of {}", device.url),
             Source::JsonIn(source) => format!("door {}", source.listen),
             Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
+        }
+    }
+
+    /// Its name on the board, if it tells there whether its broker or door works.
+    pub fn door(&self) -> Option<String> {
+        match self {
+            Source::Modbus(_) | Source::Hj212(_) => None,
+            Source::JsonMqtt(source) => Some(source.broker.name()),
+            Source::JsonHttp(device) => Some(device.url.to_string()),
+            Source::JsonIn(source) => Some(format!("door {}", source.listen)),
+            Source::Sparkplug(source) => Some(source.broker.name()),
         }
     }
 

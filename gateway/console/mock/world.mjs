@@ -166,11 +166,29 @@ export function world() {
       order("o1", 30 * MIN, { kind: "read_clock" }, T("读取时钟", "read the clock"), "done", T("执行成功", "done"), { said: [{ name: "SystemTime", value: "20261128090000" }] }),
     ];
   }
+  const conf = new Map();
+  function configurationOf(s) {
+    const agent = agentOf(s);
+    if (!conf.has(agent)) {
+      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n';
+      const version = (n, why, became) => ({ version: n, text, files: {}, by: "管理员", why, at: Date.now() - (4 - n) * DAY, became });
+      const said = (state, ...reasons) => ({ state, at: Date.now() - 3 * DAY, reasons });
+      const versions = s.id === "shahe-kitchen" ? [version(2, "冷库换了记录仪", said("refused", 'configuration 2 of the gateway: device[1].address: "192.168.1.20" is not an address; write host:port, for example "192.168.1.20:502"')), version(1, "首次配置", said("applied"))] : [];
+      conf.set(agent, { agent, state: versions.length ? "refused" : "own", runs: versions.length ? 1 : 0, versions });
+    }
+    return conf.get(agent);
+  }
+  function configure(page, body, user) {
+    if (body.text.includes("site =")) return { status: 400, body: { error: "site is for the box's own file only; leave it out", message: T("site 只能写在盒子自己的文件里，请删去", "site is for the box's own file only; leave it out") } };
+    page.versions.unshift({ version: body.based_on + 1, text: body.text, files: body.files, by: user.name, why: body.why, at: Date.now(), became: null });
+    page.state = "waiting";
+    return ok(page);
+  }
   function fleetLine(s) {
     const state = agentState(s), week = [0, 1, 2, 3, 4, 5, 6].map((ago) => dayBalance(s, ago)).reduce(add);
     const buffer = { at: Date.now() - 20_000, records: state === "online" ? 3 : 2840, fill: state === "online" ? 0.001 : 0.18, oldest_at: Date.now() - (s.silent_for ?? 4000) };
     return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer,
-      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: "unknown", configuration_version: null, today: dayBalance(s, 0), week };
+      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: configurationOf(s).state, configuration_wanted: configurationOf(s).versions[0]?.version ?? null, configuration_runs: configurationOf(s).runs, today: dayBalance(s, 0), week };
   }
   function fleetPage(s) {
     const share = (p, part) => ({ point: p.name, label: p.label, every_ms: MIN, balance: part });
@@ -274,6 +292,7 @@ export function world() {
       if (p[0] === "fleet" && !p[1]) return ok({ now: Date.now(), as_of: Date.now() - 1000, agents: sites.map(fleetLine).sort((a, b) => Number(b.state === "offline") - Number(a.state === "offline") || (a.today.share ?? 1) - (b.today.share ?? 1)) });
       if (p[0] === "agents" && p[2] === "control") return method === "POST" ? give(p[1], body, user) : ok([...given.filter((o) => o.agent === p[1]), ...ordersOf(p[1])]);
       if (p[0] === "fleet") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? ok(fleetPage(s)) : null; }
+      if (p[0] === "agents" && p[2] === "configuration") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? (method === "POST" ? configure(configurationOf(s), body, user) : ok(configurationOf(s))) : null; }
       if (p[0] === "status") return ok(status());
       if (p[0] === "inspection") return ok(plan());
       if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };

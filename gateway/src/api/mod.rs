@@ -6,6 +6,7 @@
 
 mod assets; // the console's files
 mod cases; // cases and their decisions
+mod configuration; // what an agent is to run
 mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
@@ -195,6 +196,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(fleet::enroll))
         .routes(routes!(fleet::agents, fleet::add))
         .routes(routes!(fleet::revoke))
+        .routes(routes!(configuration::versions, configuration::propose))
         .routes(routes!(control::orders, control::order))
 }
 

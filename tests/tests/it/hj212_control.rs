@@ -62,10 +62,10 @@ impl World {
         let inspector = add_user(&binaries, &config, "chen", "inspector")?;
         let head = agent_head("site", "agent", mqtt, Identity::Anonymous);
         let station = format!(
-            "\n[[hj212]]\nlisten = \"{door}\"\nover_time = \"500ms\"\n{rights}\n\
+            "\n[[hj212]]\nlisten = \"{door}\"\nover_time = \"500ms\"\n\
              [[hj212.station]]\nmn = \"{MN}\"\ndevice = \"stack\"\nnetworks = [\"127.0.0.1\"]\n"
         );
-        write(&path("agent.toml"), &(head + &station))?;
+        write(&path("agent.toml"), &format!("{rights}\n{head}{station}"))?;
         let gateway = start_gateway(&binaries, &config, &path("gateway.log"))?;
         let agent = start(&binaries, folder.path())?;
         let logger = logger(&binaries, folder.path(), door.port(), how)?;

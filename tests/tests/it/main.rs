@@ -1,5 +1,6 @@
 //! The whole system, one story per file.
 
+mod configuration;
 mod enrol;
 mod hj212;
 mod hj212_control;

@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, Correction, CreditAction, GroundName, OrderAction } from "./model.ts";
+import type { Checks, Correction, CreditAction, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -59,6 +59,8 @@ export const api = {
     await told(client.POST("/api/agents/{agent}/control", { params: { path: { agent } }, body: { device, action, reason } }));
     refresh();
   },
+  configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
+  configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

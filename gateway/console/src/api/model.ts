@@ -41,4 +41,7 @@ export type FleetDevice = Schemas["FleetDevice"];
 export type FleetPage = Schemas["FleetPage"];
 export type Order = Schemas["OrderView"];
 export type OrderAction = Schemas["ActionView"];
+export type ConfigurationPage = Schemas["ConfigurationPage"];
+export type ConfigurationVersion = Schemas["VersionView"];
+export type NewConfiguration = Schemas["NewConfiguration"];
 export type Plan = Schemas["PlanView"];

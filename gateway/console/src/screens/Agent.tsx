@@ -5,6 +5,7 @@ import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { FleetDevice, FleetPage, Order } from "../api/model.ts";
 import { duration } from "../format.ts";
+import { Configuration, ConfigurationWords } from "../parts/Configuration.tsx";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { OrderDialog } from "../parts/OrderDialog.tsx";
@@ -12,7 +13,7 @@ import { whyWord } from "../parts/why.ts";
 import { Age, Nothing, When } from "../parts/words.tsx";
 import { href } from "../route.ts";
 import { useUser } from "../session.tsx";
-import { AgentState, BufferWords, ClockWords, ConfigurationWords } from "./Fleet.tsx";
+import { AgentState, BufferWords, ClockWords } from "./Fleet.tsx";
 
 export default function Agent({ id }: { id: string }) {
   const { t } = useI18n();
@@ -44,6 +45,7 @@ function Body({ page }: { page: FleetPage }) {
       <section><h2>{t("cov.byDay")}</h2><DayTable days={page.days} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} /></section>
       <Orders of={agent.agent} devices={page.devices} />
+      <section><h2>{t("fleet.configuration")}</h2><Configuration agent={agent.agent} /></section>
     </>
   );
 }

@@ -72,6 +72,11 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
                 allowed("control_devices", 404),
             ),
             (
+                "/api/agents/agent-unknown/configuration".into(),
+                serde_json::json!({ "text": "", "why": "a new meter", "based_on": 0 }),
+                allowed("keep_agents", 404),
+            ),
+            (
                 act("none", "in_force"),
                 because.clone(),
                 allowed("change_record", 404),
