@@ -266,7 +266,7 @@ async fn what_a_logger_kept_back_comes_when_it_is_asked_for_and_is_stored_once()
     wait_for("minute data", WITHIN, || {
         world.logger.check()?;
         let sent = std::fs::read_to_string(world.path("truth.jsonl"))?;
-        Ok((sent.matches("CN=2051").count() >= 2).then_some(()))
+        Ok((sent.matches("CN=2051").count() >= 4).then_some(()))
     })?;
     let to = jiff::Timestamp::now().as_millisecond();
     let ask = json!({ "kind": "back_fill", "data": "minute", "from": began - 60_000, "to": to });
@@ -288,7 +288,7 @@ async fn what_a_logger_kept_back_comes_when_it_is_asked_for_and_is_stored_once()
     // Two seconds each, without a hole from the first on.
     let mut times: Vec<i64> = minutes.iter().map(|r| r.at_ms).collect();
     times.sort_unstable();
-    assert!(times.len() >= 5, "{times:?}");
+    assert!(times.len() >= 4, "{times:?}");
     assert!(times.windows(2).all(|w| w[1] - w[0] == 2_000), "{times:?}");
     assert!(times[0] < began + 4_000, "{times:?} began {began}");
     Ok(())
