@@ -11,8 +11,16 @@ use std::collections::BTreeMap;
 
 /// Bytes of text and files together, at most: it must fit into one message.
 pub const BYTES_MAX: usize = 256 << 10;
-/// Tables that only the box's own file may hold.
-pub const OWN: [&str; 5] = ["agent", "buffer", "enrolment", "site", "status"];
+/// Tables and keys that only the box's own file may hold. What may be ordered from devices is among them: whoever keeps the
+/// gateway gives the orders, and must not be the one who allows them.
+pub const OWN: [&str; 6] = [
+    "agent",
+    "buffer",
+    "enrolment",
+    "reverse_control",
+    "site",
+    "status",
+];
 /// Keys of `[gateway]` that only the box's own file may hold: they name its secrets.
 pub const OWN_OF_GATEWAY: [&str; 5] = [
     "password_file",

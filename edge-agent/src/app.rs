@@ -9,6 +9,7 @@
 use crate::{
     buffer::Buffer,
     config::{self, Config},
+    control::Desk,
     desired::{self, Keeper},
     metrics::Metrics,
     publish::{fence::Fence, renewal::Renewal, session::Session, task::Publisher},
@@ -45,6 +46,8 @@ pub struct Running {
     numbers: u64,
     publisher: JoinSet<Publisher>,
     page: JoinSet<()>,
+    orders: JoinSet<()>,
+    desk: Desk,
     stop_publisher: watch::Sender<bool>,
     stop_page: watch::Sender<bool>,
     wished: watch::Receiver<Option<Arc<Desired>>>,
@@ -82,6 +85,7 @@ impl Running {
         buffer.expect(devices.clone());
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), configuration = keeper.kept.report().runs, "agent starts");
         let board = Board::new(&devices, Timestamp::now());
+        let (desk, orders) = Desk::open(buffer.clone());
         let (wish, wished) = watch::channel(None);
         let publisher = Publisher {
             agent: config.agent.to_string(),
@@ -92,6 +96,7 @@ impl Running {
             buffer: buffer.clone(),
             metrics: metrics.clone(),
             board: board.clone(),
+            desk: desk.clone(),
             wished: wish,
             is_heard: watch::Sender::new(false),
         };
@@ -107,6 +112,8 @@ impl Running {
             numbers: 0,
             publisher: JoinSet::new(),
             page: JoinSet::new(),
+            orders: JoinSet::new(),
+            desk: desk.clone(),
             stop_publisher: watch::Sender::new(false),
             stop_page: watch::Sender::new(false),
             wished,
@@ -130,6 +137,8 @@ impl Running {
             let stop = Stop::of(&running.stop_page);
             running.page.spawn(status::page::run(page, sight, stop));
         }
+        let stop = Stop::of(&running.stop_page);
+        running.orders.spawn(desk.run(orders, stop));
         running.take_in(running.config.sources.clone());
         Ok(running)
     }
@@ -143,6 +152,7 @@ impl Running {
                 self.buffer.clone(),
                 self.metrics.clone(),
                 self.board.clone(),
+                self.desk.clone(),
             );
             let (running, token) = (source.clone(), Stop::of(&stop));
             self.input_tasks.spawn(async move {
@@ -188,6 +198,7 @@ impl Running {
                 }
                 Some(_) = self.publisher.join_next() => bail!("a task ended unasked: publisher"),
                 Some(_) = self.page.join_next() => bail!("a task ended unasked: status page"),
+                Some(_) = self.orders.join_next() => bail!("a task ended unasked: orders"),
                 Ok(()) = self.wished.changed() => {
                     let desired = self.wished.borrow_and_update().clone();
                     if let Some(desired) = desired.filter(|desired| self.keeper.kept.is_new(desired)) {
@@ -359,6 +370,7 @@ impl Running {
         let limit = 2 * STEP - Duration::from_millis(100);
         finish("publisher", &mut self.publisher, limit).await;
         self.page.shutdown().await;
+        self.orders.shutdown().await;
         self.metrics.log();
         if timeout(STEP, self.buffer.close()).await.is_err() {
             tracing::error!("the buffer was still writing when time ran out");

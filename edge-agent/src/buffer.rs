@@ -277,6 +277,11 @@ impl Buffer {
         found.map(|(_, value)| value)
     }
 
+    /// Keeps a note without a record; returns after fsync.
+    pub async fn keep_note(&self, key: &str, note: Vec<u8>) -> Result<(), AppendError> {
+        self.journal.set_note(key, note).await
+    }
+
     /// The values of all notes whose key begins so.
     pub fn notes(&self, begin: &str) -> Vec<Vec<u8>> {
         let notes = self.journal.notes(begin).inspect_err(

@@ -15,6 +15,7 @@ use anyhow::Context;
 use contract::{
     AgentId, Quality, Reading, SiteId, Timestamp,
     configuration::{Desired, OWN, OWN_OF_GATEWAY},
+    control::Right,
     problems::Problems,
 };
 use rustls::pki_types::ServerName;
@@ -210,7 +211,8 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
         false => None,
     };
     let agent = who.as_ref().map(|(_, agent, _)| agent);
-    let (sources, change) = match desired {
+    let rights = rights(&mut top, problems);
+    let (mut sources, change) = match desired {
         None => (
             sources(&mut top, &folder, agent, problems),
             Change::default(),
@@ -220,6 +222,11 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
             wanted(desired, place, agent, problems)?
         }
     };
+    for source in &mut sources {
+        if let Source::Hj212(door) = source {
+            door.rights.clone_from(&rights);
+        }
+    }
     top.finish(problems);
     let (site, agent, gateway) = who?;
     Some(Config {
@@ -231,6 +238,19 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
         sources,
         path: path.to_owned(),
     })
+}
+
+/// What the gateway may order from devices: of the box's own file, whoever says which devices there are.
+fn rights(top: &mut Section, problems: &mut Problems) -> Vec<Right> {
+    let fix = "write \"read\", \"back-fill\", \"clock\" or \"interval\", or leave it out: then devices are never asked for anything";
+    let mut rights = Vec::new();
+    for text in top.texts_if_there("reverse_control", "[\"read\"]", problems) {
+        match text.parse() {
+            Ok(right) => rights.push(right),
+            Err(error) => problems.add(top.place("reverse_control"), error, fix),
+        }
+    }
+    rights
 }
 
 /// The tables that a configuration of the gateway replaces.

@@ -9,6 +9,7 @@ pub mod camera; // pictures of the site, and whether a camera sees
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod control; // orders of the gateway for devices: once, in time, where allowed
 pub mod desired; // what the gateway wants this box to run, tried and proved
 pub mod enrol; // a one-time code becomes an identity
 pub mod folder; // the files that a configuration names

@@ -327,6 +327,26 @@ impl Section {
         numbers
     }
 
+    /// A list of texts, if there is one; it may be empty.
+    pub fn texts_if_there(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        match self.table.get(key) {
+            None => {
+                self.asked.push(key);
+                Vec::new()
+            }
+            Some(Value::Array(list)) if list.is_empty() => {
+                self.take(key);
+                Vec::new()
+            }
+            Some(_) => self.texts(key, example, problems),
+        }
+    }
+
     /// The `[[key]]` tables, if there are any.
     pub fn sections_if_there(
         &mut self,

@@ -1,7 +1,7 @@
 //! The OneDoor gateway.
 //!
 //! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `series`, `coverage`, `detect`, `case`,
-//! `evidence`, `credit`, `risk`, `inspection`, `store`, `account`, `api`, `ca`, `metrics`.
+//! `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
 pub mod api; // HTTP: the console's and other systems' door
@@ -11,6 +11,7 @@ pub mod ca; // certificates for the gateway and its agents
 pub mod case; // signals become something a person must look at
 pub mod certificate; // what a certificate says
 pub mod config; // one file, all problems in one run
+pub mod control; // what devices were ordered to do, by whom, why, and what became of it
 pub mod coverage; // what was expected of each point and day, and what came
 pub mod credit; // a finding becomes an entry in a credit record, and is delivered
 pub mod detect; // entries become signals

@@ -13,8 +13,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", reason: /[\u4e00-\u9fff]/ },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", reason: /^[ -~]+$/ },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", order: /执行|允许|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", order: /done|allow|asked|could not|will not|on its way/, reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;
 
@@ -208,6 +208,29 @@ async function inspectorWalk(browser) {
   await context.close();
 }
 
+/** Whoever may give orders to devices says why, and sees the order in the list. */
+async function adminWalk(browser) {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(`${base}/`);
+  await page.locator("#user").fill(process.env.ADMIN);
+  await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
+  await page.keyboard.press("Enter");
+  await visible(page, "[data-site]", "admin: signs in");
+  await open(page, "fleet");
+  await page.locator("[data-fleet]").first().waitFor();
+  await open(page, `fleet/${encodeURIComponent(await page.locator("[data-fleet]").first().getAttribute("data-fleet"))}`);
+  await page.locator("[data-give-order]").click();
+  const ask = page.locator(".ant-modal-footer .ant-btn-primary");
+  await ask.click();
+  await visible(page, ".ant-modal [role=alert]", "admin: an order without a reason is not given");
+  if (shots) await page.screenshot({ path: join(shots, "order.png") });
+  await page.locator(".ant-modal input[maxlength='300']").fill("数采仪时钟偏差");
+  await ask.click();
+  await visible(page, '[data-order="sent"]:has-text("数采仪时钟偏差")', "admin: the order is listed with its reason");
+  await context.close();
+}
+
 async function creditAndPlan(page, lang, label, sealed) {
   await open(page, "credit");
   await visible(page, "[data-uscc]", `${label} credit: lists businesses`);
@@ -259,6 +282,10 @@ async function fleet(page, lang, label) {
   await visible(page, "[data-gap], .nothing", `${label} agent: gap records, or words that there are none`);
   const lost = await page.locator("[data-gap]").allInnerTexts();
   check(`${label} agent: a gap's reason is in the reader's language`, lost.every((text) => !/[a-z]+_[a-z]+/.test(text)), lost[0]);
+  await visible(page, "[data-order], .orders .nothing", `${label} agent: orders to its devices, or words that there were none`);
+  check(`${label} agent: who may give no orders is offered none`, (await page.locator("[data-give-order]").count()) === 0);
+  const orders = await page.locator("[data-order]").allInnerTexts();
+  check(`${label} agent: what became of an order is in the reader's language`, orders.every((text) => WORDS[lang].order.test(text)), orders[0]);
   await visible(page, "[data-version], [data-edit]", `${label} agent: versions of its configuration`);
   check(`${label} agent: only an administrator changes the configuration`, await page.locator("[data-edit]").isDisabled());
   await screen(page, "agent", lang, label);

@@ -4,7 +4,7 @@ use super::{
     lane::Numbers,
     session::{Heard, hear},
 };
-use crate::{clock::Timekeeper, identity::IdentityError, metrics::Metrics};
+use crate::{clock::Timekeeper, control::Desk, identity::IdentityError, metrics::Metrics};
 use contract::{Timestamp, configuration::Desired};
 use journal::ReadError;
 use rumqttc::{ClientError, ConnectionError, Event, EventLoop, Outgoing, Packet};
@@ -92,13 +92,17 @@ pub async fn drive(
     stream: String,
     time: Arc<Timekeeper>,
     metrics: Arc<Metrics>,
+    desk: Desk,
 ) -> Lost {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => link.send_modify(|link| link.is_up = true),
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 match hear(&stream, &publish.payload) {
-                    Ok(heard) => {
+                    Ok(mut heard) => {
+                        for order in heard.orders.drain(..) {
+                            desk.give(order);
+                        }
                         let (now, passed) = (Timestamp::now(), time.passed());
                         link.send_modify(|link| link.note(heard, now, passed));
                     }

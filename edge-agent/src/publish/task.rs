@@ -19,6 +19,7 @@ use crate::{
     buffer::Buffer,
     chain,
     config::{GatewayConfig, Identity},
+    control::Desk,
     giving_up::Otherwise,
     identity::IdentityError,
     metrics::Metrics,
@@ -77,6 +78,8 @@ pub struct Publisher {
     pub board: Board,
     /// Which certificate is shown; none if the agent has none.
     pub renewal: Option<Renewal>,
+    /// Orders for devices.
+    pub desk: Desk,
     /// The last configuration that the gateway sent.
     pub wished: watch::Sender<Option<Arc<Desired>>>,
     /// Becomes true with the first receipt.
@@ -139,7 +142,14 @@ impl Publisher {
         let (link, seen) = watch::channel(Link::default());
         let stream = self.buffer.stream();
         let time = self.buffer.time.clone();
-        let mut drive = pin!(drive(events, link, stream, time, self.metrics.clone()));
+        let mut drive = pin!(drive(
+            events,
+            link,
+            stream,
+            time,
+            self.metrics.clone(),
+            self.desk.clone(),
+        ));
         tokio::select! {
             lost = &mut drive => Err(lost),
             done = self.work(client, seen, stop) => {
@@ -200,6 +210,7 @@ impl Publisher {
         self.born(&client).await?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut orders = self.desk.changes();
         let ended = loop {
             let may_fill = self.may_send(&flight.back);
             let is_paced = flight.pace.next_at() > Instant::now();
@@ -219,6 +230,7 @@ impl Publisher {
                     }
                     self.listen(&client, &mut flight, seen).await?;
                 }
+                Ok(()) = orders.changed() => self.say_reports(&client).await?,
                 _ = ticks.tick() => self.tick(&client, &mut flight).await?,
                 block = flight.live.follower.next(), if self.may_send(&flight.live) => {
                     self.take(&client, &mut flight, Which::Live, block).await?;
@@ -240,7 +252,17 @@ impl Publisher {
         for message in self.session.births(Timestamp::now(), first) {
             publish(client, message).await?;
         }
-        self.say_status(client).await
+        self.say_status(client).await?;
+        self.say_reports(client).await
+    }
+
+    /// What became of orders, if there were any.
+    async fn say_reports(&mut self, client: &AsyncClient) -> Result<(), Lost> {
+        let reports = self.desk.reports();
+        if !reports.is_empty() {
+            publish(client, self.session.reports(Timestamp::now(), &reports)).await?;
+        }
+        Ok(())
     }
 
     async fn say_status(&mut self, client: &AsyncClient) -> Result<(), Lost> {

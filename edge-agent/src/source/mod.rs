@@ -12,7 +12,10 @@ pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, camera, metrics::Metrics, record::Record, status::Board, stop::Stop};
+use crate::{
+    buffer::Buffer, camera, control::Desk, metrics::Metrics, record::Record, status::Board,
+    stop::Stop,
+};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
@@ -59,15 +62,18 @@ pub struct Sink {
     pub metrics: Arc<Metrics>,
     /// What the agent's page shows.
     pub board: Board,
+    /// Orders for devices.
+    pub desk: Desk,
     buffer: Buffer,
 }
 
 impl Sink {
     /// Into this buffer.
-    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board) -> Sink {
+    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board, desk: Desk) -> Sink {
         Sink {
             metrics,
             board,
+            desk,
             buffer,
         }
     }

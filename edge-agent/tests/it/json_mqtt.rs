@@ -10,6 +10,7 @@ use edge_agent::{
     app::Running,
     buffer::Buffer,
     config::{self, BufferConfig},
+    control::Desk,
     metrics::Metrics,
     section::Section,
     source::{
@@ -243,7 +244,8 @@ async fn sink(folder: &Path) -> (Sink, Arc<Metrics>) {
     };
     let buffer = Buffer::open(&config, metrics.clone()).await.unwrap();
     let board = Board::new(&[], Timestamp::now());
-    (Sink::new(buffer, metrics.clone(), board), metrics)
+    let (desk, _) = Desk::open(buffer.clone());
+    (Sink::new(buffer, metrics.clone(), board, desk), metrics)
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod clock;
 mod configuration;
 mod enrol;
+mod hj212;
+mod hj212_control;
 mod influx_servers;
 mod link;
 mod outage;

@@ -2,7 +2,7 @@
 
 use super::sm4::Key;
 use crate::{folder::Folder, section::Section, source::Described};
-use contract::{DeviceId, problems::Problems};
+use contract::{DeviceId, control::Right, problems::Problems};
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
@@ -12,6 +12,8 @@ use std::{
 
 /// How long a station may be silent, whatever it promised.
 const IDLE: Duration = Duration::from_secs(300);
+/// OverTime (HJ 212-2017 Table 1).
+const OVER_TIME: Duration = Duration::from_secs(10);
 const MN_MAX: usize = 64;
 
 /// Where data loggers connect to.
@@ -28,6 +30,10 @@ pub struct Door {
     pub idle: Duration,
     /// Several stations may use one connection (a concentrator).
     pub is_shared: bool,
+    /// What the gateway may order from the stations (`reverse_control` of the box's own file); nothing if it is empty.
+    pub rights: Vec<Right>,
+    /// How long a station has for an answer to a request.
+    pub over_time: Duration,
     /// Whose frames are taken.
     pub stations: Vec<Station>,
 }
@@ -123,6 +129,8 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
     let limits = (Duration::from_millis(100), Duration::from_secs(86_400));
     let idle = part.duration("idle", Some(IDLE), limits, problems);
     let is_shared = part.flag("shared", problems);
+    let limits = (Duration::from_millis(100), Duration::from_secs(300));
+    let over_time = part.duration("over_time", Some(OVER_TIME), limits, problems);
     let mut stations = Vec::new();
     let mut mns = HashSet::new();
     for part in part.sections("station", problems) {
@@ -143,6 +151,8 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
         frames_per_s: u32::try_from(frames_per_s).ok()?,
         idle: idle?,
         is_shared,
+        rights: Vec::new(),
+        over_time: over_time?,
         stations,
     })
 }

@@ -2,6 +2,7 @@
 
 mod case; // cases and their decisions
 mod configuration; // what an agent is to run
+mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
 mod fleet; // agents
@@ -11,6 +12,7 @@ mod status; // the gateway itself
 
 pub use case::*;
 pub use configuration::*;
+pub use control::*;
 pub use coverage::*;
 pub use credit::*;
 pub use fleet::*;
