@@ -98,7 +98,7 @@ pub fn load(catalogue: &Path, name: &str) -> Result<(ModelRef, Vec<u8>), Catalog
     };
     let path = catalogue.parent().unwrap_or(Path::new(".")).join(&row.file);
     let bytes = read(&path)?;
-    let actual = hex(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+    let actual = sha256(&bytes);
     if actual != row.sha256 {
         return Err(CatalogueError::Hash {
             path,
@@ -116,6 +116,8 @@ pub fn load(catalogue: &Path, name: &str) -> Result<(ModelRef, Vec<u8>), Catalog
     ))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// SHA-256, hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }

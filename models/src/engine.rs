@@ -3,11 +3,11 @@
 use crate::{
     Due, ModelRef, RuntimePath, Score, SeriesState,
     catalogue::{self, CatalogueError},
+    runtime,
     series::{AHEAD, Forecast, WINDOW},
 };
-use ort::{environment::Environment, session::Session, value::TensorRef};
+use ort::{session::Session, value::TensorRef};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Windows that go into one run.
 pub const BATCH: usize = 256;
@@ -76,13 +76,14 @@ impl Engine {
                 name: name.to_owned(),
                 source,
             })?;
-        let (session, availability) = match environment(runtime) {
+        let (session, availability) = match runtime.environment() {
             Ok(environment) => {
-                let session =
-                    session(&environment, &bytes).map_err(|source| OpenError::Refused {
+                let session = runtime::session(&environment, &bytes, 1).map_err(|source| {
+                    OpenError::Refused {
                         name: name.to_owned(),
                         source,
-                    })?;
+                    }
+                })?;
                 (Some(session), Availability::Available)
             }
             Err(reason) => (None, Availability::Unavailable(reason)),
@@ -182,35 +183,4 @@ impl Engine {
             })
             .collect())
     }
-}
-
-/// The process's one environment: opened with the first library that works, and never twice, however many
-/// engines start at once.
-fn environment(runtime: &RuntimePath) -> Result<Environment, String> {
-    static OPENED: Mutex<Option<Environment>> = Mutex::new(None);
-    let path = runtime.find()?;
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(environment) = &*opened {
-        return Ok(environment.clone());
-    }
-    let name = path.display().to_string();
-    let environment = ort::init_from(&path)
-        .map_err(|e| {
-            format!(
-                "the library {name} cannot be opened: {e}; run models/setup to fetch a good one"
-            )
-        })?
-        // The published library tells its maker about its use. The environment variable ORT_DISABLE_TELEMETRY also keeps
-        // what it does before it hears this; units and cargo set it.
-        .with_telemetry(false)
-        .build()
-        .map_err(|e| format!("ONNX Runtime in {name} cannot start: {e}"))?;
-    Ok(opened.insert(environment).clone())
-}
-
-fn session(environment: &Environment, bytes: &[u8]) -> Result<Session, ort::Error> {
-    Session::builder(environment)?
-        .with_intra_threads(1)?
-        .with_inter_threads(1)?
-        .commit_from_memory(bytes)
 }

@@ -1,4 +1,6 @@
-//! `models`: scores a CSV file with the shipped engine, and measures the engine.
+//! `models`: scores a CSV file with the shipped engine, keeps a folder of models for pictures, and measures both.
+
+mod pictures; // the commands for pictures
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -39,25 +41,32 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         train_rows: usize,
     },
-    /// Windows per second through the engine, and of the same session called bare, in one run.
+    /// Of the series engine windows per second, of a model for pictures milliseconds of each step; the bare session
+    /// beside it in the same run.
     Bench {
+        /// A model of the folder; the series engine if there is none.
+        name: Option<String>,
+        /// A JPEG file; one colour of 1920 x 1080 if there is none.
+        #[arg(long)]
+        picture: Option<PathBuf>,
         /// Seconds for each.
         #[arg(long, default_value_t = 5)]
         seconds: u64,
+        #[command(flatten)]
+        folder: pictures::FolderArgument,
     },
+    #[command(flatten)]
+    Pictures(pictures::Command),
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let catalogue = arguments
-        .catalogue
-        .clone()
-        .map_or_else(find_catalogue, Ok)?;
-    let mut engine = Engine::open(
-        &catalogue,
-        &arguments.model,
-        &RuntimePath(arguments.runtime.clone()),
-    )?;
+    let runtime = RuntimePath(arguments.runtime.clone());
+    let engine = || -> anyhow::Result<Engine> {
+        let catalogue = arguments.catalogue.clone();
+        let catalogue = catalogue.map_or_else(find_catalogue, Ok)?;
+        Ok(Engine::open(&catalogue, &arguments.model, &runtime)?)
+    };
     match arguments.command {
         Command::Score {
             csv,
@@ -65,6 +74,7 @@ fn main() -> anyhow::Result<()> {
             values,
             train_rows,
         } => {
+            let mut engine = engine()?;
             if let Availability::Unavailable(reason) = engine.availability()
                 && values.len() == 1
             {
@@ -82,7 +92,18 @@ fn main() -> anyhow::Result<()> {
                 &mut BufWriter::new(std::io::stdout().lock()),
             )
         }
-        Command::Bench { seconds } => bench(&mut engine, seconds),
+        Command::Bench {
+            name: None,
+            seconds,
+            ..
+        } => bench(&mut engine()?, seconds),
+        Command::Bench {
+            name: Some(name),
+            picture,
+            seconds,
+            folder,
+        } => pictures::bench(&folder, &name, picture.as_deref(), seconds, &runtime),
+        Command::Pictures(command) => pictures::run(command, &runtime),
     }
 }
 

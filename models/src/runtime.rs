@@ -1,6 +1,8 @@
 //! ONNX Runtime, opened at run time. It is not linked in: a machine without it still runs everything else.
 
+use ort::{environment::Environment, logging::LogLevel, session::Session};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Where to look for the library.
 #[derive(Debug, Clone, Default)]
@@ -42,4 +44,42 @@ impl RuntimePath {
             )
         })
     }
+
+    /// The process's one environment: opened with the first library that works, and never twice, however many
+    /// models are opened at once. An error says why there is none and what to do.
+    pub(crate) fn environment(&self) -> Result<Environment, String> {
+        static OPENED: Mutex<Option<Environment>> = Mutex::new(None);
+        let path = self.find()?;
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = &*opened {
+            return Ok(environment.clone());
+        }
+        let name = path.display().to_string();
+        let environment = ort::init_from(&path)
+            .map_err(|e| {
+                format!(
+                    "the library {name} cannot be opened: {e}; run models/setup to fetch a good one"
+                )
+            })?
+            // The published library tells its maker about its use. The environment variable ORT_DISABLE_TELEMETRY also
+            // keeps what it does before it hears this; units and cargo set it.
+            .with_telemetry(false)
+            .build()
+            .map_err(|e| format!("ONNX Runtime in {name} cannot start: {e}"))?;
+        Ok(opened.insert(environment).clone())
+    }
+}
+
+/// A model on `threads` threads.
+pub(crate) fn session(
+    environment: &Environment,
+    bytes: &[u8],
+    threads: usize,
+) -> Result<Session, ort::Error> {
+    Session::builder(environment)?
+        // Exporters of older models leave hundreds of warnings that nobody can mend.
+        .with_log_level(LogLevel::Error)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        .commit_from_memory(bytes)
 }

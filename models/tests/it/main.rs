@@ -1,7 +1,13 @@
-//! The crate as its users meet it: the shipped model file, the library, the CSV command.
+//! The crate as its users meet it: the shipped model file, the library, the commands.
 
+mod commands;
+mod decode;
+mod detector;
 mod engine;
+mod manifest;
+mod public_models;
 mod score;
+mod tiny;
 
 use models::{Availability, Engine, RuntimePath};
 use std::path::{Path, PathBuf};
@@ -25,6 +31,18 @@ fn engine() -> Option<Engine> {
         return None;
     }
     Some(engine)
+}
+
+/// Where ONNX Runtime is. `None`, with the reason printed, where it is not on this machine; under CI that is a failure.
+fn runtime() -> Option<RuntimePath> {
+    match RuntimePath(None).find() {
+        Ok(path) => Some(RuntimePath(Some(path))),
+        Err(reason) => {
+            assert!(std::env::var_os("CI").is_none(), "{reason}");
+            println!("not checked: {reason}");
+            None
+        }
+    }
 }
 
 /// The whole chain of an error, as a person sees it.
