@@ -4,6 +4,8 @@
 //! Pure data and encodings: no tokio, no I/O, no clock but `Timestamp::now`. The edge agent and the gateway depend on this
 //! crate; it depends on neither.
 
+pub mod configuration; // what the gateway wants an agent to run
+pub mod control; // orders to devices, and what became of them
 pub mod enrol; // a one-time code, and what is sealed with it
 pub mod evidence; // the manifest of a sealed bundle
 pub mod gap; // readings that will never come, and why

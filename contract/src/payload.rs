@@ -7,6 +7,8 @@
 
 use crate::{
     Gap, PointName, Quality, Timestamp,
+    configuration::Desired,
+    control::{self, Order, Report},
     receipt::{self, Receipt},
 };
 use srad_types::payload::{
@@ -119,6 +121,11 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
         .set_name(receipt::STATUS.to_owned())
         .set_datatype(DataType::String)
         .set_null();
+    let mut reports = Wire::new();
+    reports
+        .set_name(control::CONTROL.to_owned())
+        .set_datatype(DataType::String)
+        .set_null();
     let mut metrics = vec![
         named(
             receipt::BDSEQ,
@@ -142,6 +149,7 @@ pub fn node_birth(at: Timestamp, bdseq: u64, stream: &str, first: u64) -> Vec<u8
         ),
         sequence,
         status,
+        reports,
     ];
     for wire in &mut metrics {
         wire.set_timestamp(to_wire(at));
@@ -252,6 +260,26 @@ pub fn node_status(at: Timestamp, seq: u8, json: String) -> Vec<u8> {
     payload(at, Some(seq), vec![wire])
 }
 
+/// NDATA with what became of an agent's last orders, as JSON.
+pub fn node_control(at: Timestamp, seq: u8, reports: &[Report]) -> Vec<u8> {
+    let json = serde_json::to_string(reports).expect("a report is always JSON");
+    let value = metric::Value::StringValue(json);
+    let mut wire = named(control::CONTROL, DataType::String, value);
+    wire.set_timestamp(to_wire(at));
+    payload(at, Some(seq), vec![wire])
+}
+
+/// The NCMD that gives an agent an order for one of its devices.
+pub fn order_command(at: Timestamp, order: &Order) -> Vec<u8> {
+    let json = serde_json::to_string(order).expect("an order is always JSON");
+    let value = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(control::ORDER, DataType::String, value)],
+    )
+}
+
 /// The NCMD that says "journaled through N".
 pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
     let stream = metric::Value::StringValue(receipt.stream.clone());
@@ -299,6 +327,17 @@ pub fn certificate_command(at: Timestamp, certificate: &str) -> Vec<u8> {
     )
 }
 
+/// The NCMD that carries the configuration an agent is to run.
+pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
+    let json = serde_json::to_string(desired).expect("a configuration is always JSON");
+    let text = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(receipt::CONFIGURATION, DataType::String, text)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -310,6 +349,10 @@ pub enum Command {
     Renew,
     /// The new certificate, PEM.
     Certificate(String),
+    /// A device is to do something.
+    Order(Box<Order>),
+    /// Run this.
+    Configuration(Desired),
 }
 
 /// The commands in an NCMD. Metrics that are none of ours are left out.
@@ -323,6 +366,16 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
             (Some(receipt::RENEW), Scalar::Bool(true)) => commands.push(Command::Renew),
             (Some(receipt::CERTIFICATE), Scalar::Text(pem)) => {
                 commands.push(Command::Certificate(pem));
+            }
+            (Some(control::ORDER), Scalar::Text(json)) => {
+                let order = serde_json::from_str(&json);
+                let order = order.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Order(Box::new(order)));
+            }
+            (Some(receipt::CONFIGURATION), Scalar::Text(text)) => {
+                let desired = serde_json::from_str(&text);
+                let desired = desired.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Configuration(desired));
             }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
@@ -546,6 +599,25 @@ mod tests {
         assert_eq!(
             commands(&certificate_command(AT, "pem")).unwrap(),
             [Command::Certificate("pem".into())]
+        );
+        let order = Order {
+            id: "7".into(),
+            device: crate::DeviceId::new("stack").unwrap(),
+            action: control::Action::SetClock,
+            expires_at: AT,
+        };
+        assert_eq!(
+            commands(&order_command(AT, &order)).unwrap(),
+            [Command::Order(Box::new(order))]
+        );
+        let desired = Desired {
+            version: 7,
+            text: "[[device]]".into(),
+            files: [("devices/a.toml".to_owned(), "冷库".to_owned())].into(),
+        };
+        assert_eq!(
+            commands(&configuration_command(AT, &desired)).unwrap(),
+            [Command::Configuration(desired)]
         );
         assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
     }

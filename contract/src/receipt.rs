@@ -39,6 +39,8 @@ pub const REBIRTH: &str = "Node Control/Rebirth";
 pub const RENEW: &str = "OneDoor/Renew";
 /// Name of the String metric in an NCMD with the certificate (PEM) that answers a certificate request.
 pub const CERTIFICATE: &str = "OneDoor/Certificate";
+/// Name of the String metric in an NCMD with the configuration an agent is to run: [`crate::configuration::Desired`] as JSON.
+pub const CONFIGURATION: &str = "OneDoor/Configuration";
 /// Name of the UInt64 metric in NBIRTH and NDEATH that ties a death to its birth (Sparkplug B 3.0).
 pub const BDSEQ: &str = "bdSeq";
 

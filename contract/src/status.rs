@@ -1,7 +1,7 @@
 //! How an agent does, said by itself: JSON in the String metric [`crate::receipt::STATUS`] of an NDATA, after the births,
 //! when something changes, and once a minute. A host that does not know it loses nothing.
 
-use crate::{Absence, DeviceId, Timestamp};
+use crate::{Absence, DeviceId, Timestamp, configuration::Report};
 use serde::{Deserialize, Serialize};
 
 /// How an agent does.
@@ -11,9 +11,9 @@ pub struct AgentStatus {
     pub version: String,
     /// When it said so, by its own clock.
     pub at: Timestamp,
-    /// Version of the configuration it runs with; empty if it has none.
+    /// What it says of its configuration.
     #[serde(default)]
-    pub configuration: String,
+    pub configuration: Report,
     /// Its buffer.
     pub buffer: BufferStatus,
     /// Its clock.
@@ -133,7 +133,10 @@ mod tests {
         let status = AgentStatus {
             version: "1".into(),
             at: Timestamp::from_millis(9),
-            configuration: "7".into(),
+            configuration: Report {
+                runs: 7,
+                newest: None,
+            },
             buffer: BufferStatus::default(),
             clock: ClockStatus {
                 why: Some(ClockDoubt::Jumped),

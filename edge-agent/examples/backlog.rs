@@ -9,6 +9,7 @@ use contract::{AgentId, DeviceId, PointName, Quality, Reading, SiteId, Timestamp
 use edge_agent::{
     buffer::Buffer,
     config::{BufferConfig, GatewayConfig, Identity},
+    control::Desk,
     metrics::Metrics,
     publish::{fence::Fence, session::Session, task::Publisher},
     record::Record,
@@ -126,8 +127,10 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
     let devices: Vec<Described> = (0..DEVICES).map(described).collect();
     let (site, agent) = (SiteId::new("s")?, AgentId::new("a")?);
     let board = Board::new(&[], Timestamp::now());
+    let (desk, _) = Desk::open(buffer.clone());
     let publisher = Publisher {
         board: board.clone(),
+        desk: desk.clone(),
         renewal: None,
         agent: agent.to_string(),
         session: Session::new(site, agent, buffer.stream(), &devices),
@@ -138,14 +141,17 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
             receipt_timeout: Duration::from_secs(20),
             backfill_per_s: std::env::var("BACKFILL_PER_S")
                 .map_or(Ok(5_000), |text| text.parse())?,
+            trial: Duration::from_secs(120),
         },
         fence: Fence::new(buffer.fence()),
         buffer: buffer.clone(),
         metrics: metrics.clone(),
+        wished: watch::Sender::new(None),
+        is_heard: watch::Sender::new(false),
     };
     let stop = watch::Sender::new(false);
     let publishing = tokio::spawn(publisher.run(Stop::of(&stop)));
-    let sink = Sink::new(buffer.clone(), metrics.clone(), board);
+    let sink = Sink::new(buffer.clone(), metrics.clone(), board, desk);
     let mut ticks = interval(EVERY / DEVICES as u32);
     let (mut begun, mut first) = (Instant::now(), buffer.first());
     let mut n = 0;

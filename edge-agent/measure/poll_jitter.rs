@@ -106,6 +106,7 @@ async fn run(name: &str, is_dead: fn(usize) -> bool, settle: Duration, measured:
         buffer.clone(),
         metrics.clone(),
         edge_agent::status::Board::new(&[], contract::Timestamp::now()),
+        edge_agent::control::Desk::open(buffer.clone()).0,
     );
     let running = tokio::spawn(bus::run(bus, sink, Stop::of(&stop)));
     tokio::time::sleep(settle + measured).await;

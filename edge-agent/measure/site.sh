@@ -3,42 +3,20 @@
 # (sim) with a frame a second, TLS to the real gateway, the disk buffer, and the agent's page. Needs release binaries of
 # gateway, edge-agent and sim in BIN, and ONEDOOR_PYTHON with pymodbus 3.8.6.
 # Usage: BIN=target/release ONEDOOR_PYTHON=… edge-agent/measure/site.sh [SECONDS]
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+# shellcheck source=edge-agent/measure/parts.sh
+. "$(dirname "$0")/parts.sh"
 seconds=${1:-60}
-bin=${BIN:-target/release}
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-first=28940
-mqtt=28930
-http=28931
-logger=28932
-page=28933
+first=28940 mqtt=28930 http=28931 logger=28932 page=28933
 
-"${ONEDOOR_PYTHON:-python3}" edge-agent/measure/instruments.py 9 "$first" >/dev/null 2>&1 &
-{
-  printf 'name = "ten points"\n'
-  for i in $(seq 0 9); do
-    printf '\n[[point]]\nname = "p%d"\nfunction = "holding"\nregister = %d\ntype = "u16"\nscale = 0.1\nunit = "℃"\nrange = [0, 100]\n' "$i" "$i"
-  done
-} >"$work/profile.toml"
+instruments 9 "$first"
 {
   printf 'enrolment = "box/enrolment.toml"\n[buffer]\npath = "buffer.db"\n[status]\nlisten = "127.0.0.1:%d"\n' "$page"
-  for i in $(seq 0 8); do
-    printf '[[device]]\nid = "d%d"\nprofile = "profile.toml"\naddress = "127.0.0.1:%d"\nevery = "1s"\ntimeout = "900ms"\n' "$i" $((first + i))
-  done
+  devices 9 "$first"
   printf '[[hj212]]\nlisten = "127.0.0.1:%d"\n[[hj212.station]]\nmn = "010000A8900016F000169DC0"\ndevice = "stack"\nnetworks = ["127.0.0.1"]\nevery = "5s"\n' "$logger"
 } >"$work/agent.toml"
-{
-  printf '[[business]]\nuscc = "91330482MA2CUJK126"\nname = "b"\n[[site]]\nid = "s"\nname = { zh = "s", en = "s" }\naddress = "1"\n'
-  printf 'business = "91330482MA2CUJK126"\ndomains = ["food"]\n'
-} >"$work/registry.toml"
-printf 'data = "data"\nhttp = "127.0.0.1:%d"\nregistry = "registry.toml"\nrules = "%s/config/rules"\n[broker]\nlisten_tls = "127.0.0.1:%d"\n' \
-  "$http" "$PWD" "$mqtt" >"$work/gateway.toml"
-
+gateway "$http" "listen_tls = \"127.0.0.1:$mqtt\"\n"
 "$bin/gateway" ca init --config "$work/gateway.toml"
-"$bin/gateway" run --config "$work/gateway.toml" >/dev/null 2>"$work/gateway.log" &
-sleep 3
+start_gateway
 code=$("$bin/gateway" agent add a --site s --config "$work/gateway.toml" 2>/dev/null | head -1)
 "$bin/edge-agent" enroll --gateway "http://127.0.0.1:$http" --code "$code" --dir "$work/box" >/dev/null
 "$bin/edge-agent" run --config "$work/agent.toml" 2>"$work/agent.log" &
@@ -47,12 +25,10 @@ sleep 2
 "$bin/sim" hj212 --connect "127.0.0.1:$logger" --interval 1 >/dev/null 2>&1 &
 sleep 10
 
-sent() { ss -tinH "dport = :$mqtt" | grep -o 'bytes_sent:[0-9]*' | head -1 | cut -d: -f2; }
-ticks() { awk '{print $14 + $15}' "/proc/$agent/stat"; }
 stored() { curl -s "http://127.0.0.1:$page/status.json" | grep -o '"readings_stored":[0-9]*' | cut -d: -f2; }
-sent_before=$(sent) ticks_before=$(ticks) stored_before=$(stored)
+sent_before=$(sent "$mqtt") ticks_before=$(ticks "$agent") stored_before=$(stored)
 sleep "$seconds"
-sent_after=$(sent) ticks_after=$(ticks) stored_after=$(stored)
+sent_after=$(sent "$mqtt") ticks_after=$(ticks "$agent") stored_after=$(stored)
 readings=$((stored_after - stored_before))
 grep -E 'VmRSS|VmHWM|RssAnon|RssFile' "/proc/$agent/status"
 awk -v t=$((ticks_after - ticks_before)) -v s="$seconds" -v n="$readings" \

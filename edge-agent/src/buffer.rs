@@ -277,6 +277,22 @@ impl Buffer {
         found.map(|(_, value)| value)
     }
 
+    /// Keeps a note without a record; returns after fsync.
+    pub async fn keep_note(&self, key: &str, note: Vec<u8>) -> Result<(), AppendError> {
+        self.journal.set_note(key, note).await
+    }
+
+    /// The values of all notes whose key begins so.
+    pub fn notes(&self, begin: &str) -> Vec<Vec<u8>> {
+        let notes = self.journal.notes(begin).inspect_err(
+            |error| tracing::error!(begin, %error, "notes of the buffer cannot be read; a message may be taken twice"),
+        );
+        notes.map_or_else(
+            |_| Vec::new(),
+            |notes| notes.into_iter().map(|(_, value)| value).collect(),
+        )
+    }
+
     async fn put(
         &self,
         record: &Record,

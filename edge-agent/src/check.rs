@@ -1,6 +1,6 @@
 //! What a configuration means, for whoever wrote it. Pure.
 
-use crate::config::Config;
+use crate::{config::Config, source::Source};
 use std::fmt::Write;
 
 /// A page of readable text.
@@ -25,6 +25,15 @@ pub fn summary(config: &Config) -> String {
     }
     for source in &config.sources {
         line(source.name());
+        if let Source::Hj212(door) = source
+            && !door.rights.is_empty()
+        {
+            let rights: Vec<&str> = door.rights.iter().map(|right| right.as_str()).collect();
+            line(format!(
+                "  an administrator at the gateway may order from its loggers: {}",
+                rights.join(", ")
+            ));
+        }
         for device in source.devices() {
             let names: Vec<String> = device.points.iter().map(point).collect();
             let every = device.points.iter().filter_map(|p| p.every).max();

@@ -1,7 +1,9 @@
-//! The agent's configuration: one file and the device profiles it names. All problems in one run.
+//! The agent's configuration: one file and the device profiles it names. All problems in one run. A configuration that
+//! the gateway keeps replaces the sources, and what it says of the gateway's address.
 
 use crate::{
     camera,
+    folder::{self, Folder},
     identity::{Files, Pair},
     record::Record,
     section::Section,
@@ -10,7 +12,12 @@ use crate::{
     tls,
 };
 use anyhow::Context;
-use contract::{AgentId, Quality, Reading, SiteId, Timestamp, problems::Problems};
+use contract::{
+    AgentId, Quality, Reading, SiteId, Timestamp,
+    configuration::{Desired, OWN, OWN_OF_GATEWAY},
+    control::Right,
+    problems::Problems,
+};
 use rustls::pki_types::ServerName;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,7 +27,7 @@ use std::{
 };
 
 /// What the agent was told to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Its site.
     pub site: SiteId,
@@ -34,6 +41,8 @@ pub struct Config {
     pub status: Option<StatusConfig>,
     /// Where readings come from.
     pub sources: Vec<Source>,
+    /// The file it was read from.
+    pub path: PathBuf,
 }
 
 impl Config {
@@ -116,6 +125,8 @@ pub struct GatewayConfig {
     pub receipt_timeout: Duration,
     /// Readings a second that are sent from the buffer after an interruption, beside new ones.
     pub backfill_per_s: u32,
+    /// A configuration that the gateway sent is given up if the gateway is not heard with it for this long.
+    pub trial: Duration,
 }
 
 /// How the agent says who it is.
@@ -146,44 +157,185 @@ impl fmt::Debug for Identity {
 
 /// Reads the file and the profiles beside it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
+    load_with(path, None)
+}
+
+/// Reads the file, and instead of its sources what the gateway wants.
+pub fn load_with(path: &Path, desired: Option<&Desired>) -> Result<Config, Problems> {
     let mut problems = Problems::new();
-    let config = read(path, &mut problems);
+    let config = read(path, desired, &mut problems);
     match (config, problems.is_empty()) {
         (Some(config), true) => Ok(config),
         _ => Err(problems),
     }
 }
 
-fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
-    let text = read_text(path, "give the path of the agent's configuration", problems)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut top = Section::parse(&path.display().to_string(), &text, problems)?;
+/// Where readings wait, and nothing else of the file.
+pub fn load_buffer(path: &Path) -> Result<BufferConfig, Problems> {
+    let mut problems = Problems::new();
+    let buffer = open(path, &mut problems).and_then(|mut top| {
+        let part = top.section("buffer", &mut problems)?;
+        buffer(part, folder_of(path), &mut problems)
+    });
+    match (buffer, problems.is_empty()) {
+        (Some(buffer), true) => Ok(buffer),
+        _ => Err(problems),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn open(path: &Path, problems: &mut Problems) -> Option<Section> {
+    let fix = "give the path of the agent's configuration";
+    let text = folder::read(path, fix, problems)?;
+    Section::parse(&path.display().to_string(), &text, problems)
+}
+
+fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Option<Config> {
+    let place = folder_of(path);
+    let folder = Folder::own(place);
+    let mut top = open(path, problems)?;
     let who = match top.text_if_there("enrolment", problems) {
-        None => who(&mut top, folder, problems),
-        Some(file) => enrolled(&folder.join(file), problems),
+        None => who(&mut top, place, problems),
+        Some(file) => enrolled(&place.join(file), problems),
     };
     let buffer = top
         .section("buffer", problems)
-        .and_then(|part| buffer(part, folder, problems));
+        .and_then(|part| buffer(part, place, problems));
     let status = match top.has("status") {
         true => top
             .section("status", problems)
-            .and_then(|part| page::read(part, folder, problems)),
+            .and_then(|part| page::read(part, &folder, problems)),
         false => None,
     };
     let agent = who.as_ref().map(|(_, agent, _)| agent);
-    let sources = sources(&mut top, folder, agent, problems);
+    let rights = rights(&mut top, problems);
+    let (mut sources, change) = match desired {
+        None => (
+            sources(&mut top, &folder, agent, problems),
+            Change::default(),
+        ),
+        Some(desired) => {
+            top.leave(&SOURCES);
+            wanted(desired, place, agent, problems)?
+        }
+    };
+    for source in &mut sources {
+        if let Source::Hj212(door) = source {
+            door.rights.clone_from(&rights);
+        }
+    }
     top.finish(problems);
     let (site, agent, gateway) = who?;
     Some(Config {
         site,
         agent,
         buffer: buffer?,
-        gateway,
+        gateway: change.of(gateway),
         status,
         sources,
+        path: path.to_owned(),
     })
 }
+
+/// What the gateway may order from devices: of the box's own file, whoever says which devices there are.
+fn rights(top: &mut Section, problems: &mut Problems) -> Vec<Right> {
+    let fix = "write \"read\", \"back-fill\", \"clock\" or \"interval\", or leave it out: then devices are never asked for anything";
+    let mut rights = Vec::new();
+    for text in top.texts_if_there("reverse_control", "[\"read\"]", problems) {
+        match text.parse() {
+            Ok(right) => rights.push(right),
+            Err(error) => problems.add(top.place("reverse_control"), error, fix),
+        }
+    }
+    rights
+}
+
+/// The tables that a configuration of the gateway replaces.
+const SOURCES: [&str; 8] = [
+    "modbus",
+    "device",
+    "hj212",
+    "json_mqtt",
+    "json_http",
+    "json_in",
+    "sparkplug",
+    "camera",
+];
+
+/// What a configuration of the gateway says of the gateway.
+#[derive(Debug, Default)]
+struct Change {
+    host: Option<String>,
+    port: Option<u16>,
+    receipt_timeout: Option<Duration>,
+    backfill_per_s: Option<u32>,
+}
+
+impl Change {
+    fn of(self, before: GatewayConfig) -> GatewayConfig {
+        GatewayConfig {
+            host: self.host.unwrap_or(before.host),
+            port: self.port.unwrap_or(before.port),
+            receipt_timeout: self.receipt_timeout.unwrap_or(before.receipt_timeout),
+            backfill_per_s: self.backfill_per_s.unwrap_or(before.backfill_per_s),
+            ..before
+        }
+    }
+}
+
+/// The sources that the gateway wants, and what it says of itself.
+fn wanted(
+    desired: &Desired,
+    place: &Path,
+    agent: Option<&AgentId>,
+    problems: &mut Problems,
+) -> Option<(Vec<Source>, Change)> {
+    let label = format!("configuration {} of the gateway", desired.version);
+    let folder = Folder::sent(place, desired.files.clone());
+    let mut top = Section::parse(&label, &desired.text, problems)?;
+    let fix = "leave it out: it holds who the box is, and stays in its own file";
+    for key in OWN.into_iter().filter(|key| top.has(key)) {
+        let what = "only the box's own file may say this";
+        problems.add(top.place(key), what, fix);
+    }
+    top.leave(&OWN);
+    let change = match top.has("gateway") {
+        false => Change::default(),
+        true => {
+            let mut part = top.section("gateway", problems)?;
+            for key in OWN_OF_GATEWAY.into_iter().filter(|key| part.has(key)) {
+                let what = "only the box's own file may say this";
+                problems.add(part.place(key), what, fix);
+            }
+            part.leave(&OWN_OF_GATEWAY);
+            let mut whole = |key, min, max, problems: &mut Problems| {
+                part.has(key)
+                    .then(|| part.integer(key, min, max, problems))
+                    .flatten()
+            };
+            let port = whole("port", 1, 65_535, problems);
+            let backfill_per_s = whole("backfill_per_s", BACKFILL.0, BACKFILL.1, problems);
+            let change = Change {
+                host: part.text_if_there("host", problems),
+                port: port.and_then(|port| u16::try_from(port).ok()),
+                receipt_timeout: part.duration_if_there("receipt_timeout", PATIENCE, problems),
+                backfill_per_s: backfill_per_s.and_then(|n| u32::try_from(n).ok()),
+            };
+            part.finish(problems);
+            change
+        }
+    };
+    let sources = sources(&mut top, &folder, agent, problems);
+    top.finish(problems);
+    Some((sources, change))
+}
+
+const BACKFILL: (i64, i64) = (10, 1_000_000);
+/// From how short to how long a receipt may be waited for.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3600));
 
 type Who = (SiteId, AgentId, GatewayConfig);
 
@@ -198,7 +350,7 @@ fn who(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Who
 }
 
 fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
-    let text = read_text(path, "enrol this box: edge-agent enroll", problems)?;
+    let text = folder::read(path, "enrol this box: edge-agent enroll", problems)?;
     let mut part = Section::parse(&path.display().to_string(), &text, problems)?;
     let found = who(&mut part, path.parent().unwrap_or(Path::new("")), problems);
     part.finish(problems);
@@ -208,7 +360,7 @@ fn enrolled(path: &Path, problems: &mut Problems) -> Option<Who> {
 /// Every kind of source; a device may be in one of them only. A box that was just enrolled has none.
 fn sources(
     top: &mut Section,
-    folder: &Path,
+    folder: &Folder,
     agent: Option<&AgentId>,
     problems: &mut Problems,
 ) -> Vec<Source> {
@@ -249,14 +401,10 @@ fn sources(
         sources.extend(camera::config::read(part, folder, problems).map(Source::Camera));
     }
     let mut ids = HashSet::new();
-    for source in &sources {
-        // Modbus has looked for its own.
-        let is_looked_at = matches!(source, Source::Modbus(_));
-        for device in source.devices() {
-            if !ids.insert(device.id.clone()) && !is_looked_at {
-                let what = format!("device {} is there twice", device.id);
-                problems.add(top.place("device"), what, "give each device its own id");
-            }
+    for device in sources.iter().flat_map(Source::devices) {
+        if !ids.insert(device.id.clone()) {
+            let what = format!("device {} is there twice", device.id);
+            problems.add(top.place("device"), what, "give each device its own id");
         }
     }
     sources
@@ -289,19 +437,20 @@ fn buffer(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<B
 fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<GatewayConfig> {
     let host = part.parsed("host", "\"127.0.0.1\"", problems);
     let port = part.integer("port", 1, 65535, problems);
-    let limits = (Duration::from_millis(200), Duration::from_secs(3600));
     let receipt_timeout = part.duration(
         "receipt_timeout",
         Some(Duration::from_secs(20)),
-        limits,
+        PATIENCE,
         problems,
     );
-    let backfill_per_s = part.integer_or("backfill_per_s", 5_000, 10, 1_000_000, problems);
+    let backfill_per_s = part.integer_or("backfill_per_s", 5_000, BACKFILL.0, BACKFILL.1, problems);
+    let limits = (Duration::from_secs(1), Duration::from_secs(3600));
+    let trial = part.duration("trial", Some(Duration::from_secs(120)), limits, problems);
     let password = part
         .text_if_there("password_file", problems)
         .and_then(|name| {
             let fix = "correct the path, and let the agent's user read it";
-            read_text(&folder.join(name), fix, problems)
+            folder::read(&folder.join(name), fix, problems)
         });
     let files = ["ca_file", "certificate_file", "key_file"].map(|key| {
         part.text_if_there(key, problems)
@@ -345,6 +494,7 @@ fn gateway(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         identity: identity?,
         receipt_timeout: receipt_timeout?,
         backfill_per_s: u32::try_from(backfill_per_s).ok()?,
+        trial: trial?,
     })
 }
 
@@ -373,11 +523,4 @@ fn certificate_of(
             None
         }
     }
-}
-
-/// The text of a file that the configuration names.
-pub(crate) fn read_text(path: &Path, fix: &str, problems: &mut Problems) -> Option<String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| problems.add(path.display(), format!("it cannot be read ({error})"), fix))
-        .ok()
 }

@@ -2,7 +2,6 @@
 //! this order: `config`, `profile`, `source`, `calibrate`, `record`, `buffer`, `publish`, `app`; `enrol` comes before all of
 //! it on a new box, `identity` and `tls` say who it is.
 
-pub mod answers; // which devices answer
 pub mod app; // what runs, and how it stops
 pub mod buffer; // on disk, promised
 pub mod calibrate; // raw answers become readings, with doubt
@@ -10,7 +9,10 @@ pub mod camera; // pictures of the site, and whether a camera sees
 pub mod check; // what a configuration means, in words
 pub mod clock; // whether the clock can be trusted
 pub mod config; // one file, all problems in one run
+pub mod control; // orders of the gateway for devices: once, in time, where allowed
+pub mod desired; // what the gateway wants this box to run, tried and proved
 pub mod enrol; // a one-time code becomes an identity
+pub mod folder; // the files that a configuration names
 pub mod giving_up; // what a block was that is let go of
 pub mod http; // the least of it: a door and a question
 pub mod identity; // key and certificate on disk, and their successors

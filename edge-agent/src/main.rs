@@ -124,7 +124,7 @@ fn main() -> anyhow::Result<ExitCode> {
             print!("{}", check::summary(&load(&config)));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Run { config } => run(load(&config)).map(|()| ExitCode::SUCCESS),
+        Command::Run { config } => run(&config).map(|()| ExitCode::SUCCESS),
         Command::Probe(Probe::Modbus(arguments)) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -243,13 +243,17 @@ fn status(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn load(path: &Path) -> edge_agent::config::Config {
-    edge_agent::config::load(path).unwrap_or_else(|problems| {
+    good(edge_agent::config::load(path))
+}
+
+fn good<T>(loaded: Result<T, contract::problems::Problems>) -> T {
+    loaded.unwrap_or_else(|problems| {
         eprintln!("{problems}");
         std::process::exit(2);
     })
 }
 
-fn run(config: edge_agent::config::Config) -> anyhow::Result<()> {
+fn run(path: &Path) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("ONEDOOR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -269,7 +273,8 @@ fn run(config: edge_agent::config::Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        edge_agent::app::run(config, async move {
+        let (config, keeper) = good(edge_agent::app::load(path));
+        edge_agent::app::run(config, keeper, async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

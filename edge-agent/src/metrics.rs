@@ -1,6 +1,6 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
-use crate::{answers::Answers, camera, source::hj212::counts::Counts};
+use crate::{camera, source::hj212::counts::Counts};
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -68,7 +68,7 @@ impl Delays {
     }
 }
 
-/// All of them, and which devices answer.
+/// All of them.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Polls done.
@@ -121,8 +121,6 @@ pub struct Metrics {
     pub clock_uncertainty_ms: Level,
     /// Gauge: 1 if the clock is not trusted.
     pub clock_untrusted: Count,
-    /// Which devices answer.
-    pub answers: Answers,
     /// Connections made to the gateway.
     pub connections: Count,
     /// Births asked for by the gateway.
@@ -136,6 +134,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// What devices and the gateway sent and nobody could use: messages, answers, values, frames, commands.
+    pub fn all_malformed(&self) -> u64 {
+        self.malformed.get() + self.refused.get() + self.hj212.refused.get()
+    }
+
     /// Writes all of them to the log in one line.
     pub fn log(&self) {
         tracing::info!(

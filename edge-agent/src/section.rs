@@ -51,6 +51,11 @@ impl Section {
         self.table.get(key)?.as_str().map(str::to_owned)
     }
 
+    /// Takes keys out without reading them.
+    pub fn leave(&mut self, keys: &[&str]) {
+        self.table.retain(|key, _| !keys.contains(&key));
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.table.remove(key)
@@ -320,6 +325,26 @@ impl Section {
             );
         }
         numbers
+    }
+
+    /// A list of texts, if there is one; it may be empty.
+    pub fn texts_if_there(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        match self.table.get(key) {
+            None => {
+                self.asked.push(key);
+                Vec::new()
+            }
+            Some(Value::Array(list)) if list.is_empty() => {
+                self.take(key);
+                Vec::new()
+            }
+            Some(_) => self.texts(key, example, problems),
+        }
     }
 
     /// The `[[key]]` tables, if there are any.

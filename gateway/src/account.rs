@@ -42,17 +42,20 @@ pub enum Act {
     ChangeRecord,
     /// Enrol and revoke agents.
     KeepAgents,
+    /// Order something from a device (reverse control).
+    ControlDevices,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Act; 6] = [
+    pub const ALL: [Act; 7] = [
         Act::TakeUp,
         Act::SetAside,
         Act::Confirm,
         Act::NoteObjection,
         Act::ChangeRecord,
         Act::KeepAgents,
+        Act::ControlDevices,
     ];
 }
 
@@ -61,8 +64,8 @@ impl Role {
     pub fn may(self, act: Act) -> bool {
         match self {
             Role::Inspector => matches!(act, Act::TakeUp | Act::SetAside | Act::NoteObjection),
-            Role::Reviewer => act != Act::KeepAgents,
-            Role::Admin => act == Act::KeepAgents,
+            Role::Reviewer => !Role::Admin.may(act),
+            Role::Admin => matches!(act, Act::KeepAgents | Act::ControlDevices),
         }
     }
 
@@ -83,6 +86,12 @@ impl Role {
                 return Text::new(
                     "边缘代理的接入和吊销由管理员办理",
                     "enrolling and revoking agents is for an administrator; ask one",
+                );
+            }
+            Act::ControlDevices => {
+                return Text::new(
+                    "对现场设备下达命令（反控）由管理员办理",
+                    "giving orders to devices is for an administrator; ask one",
                 );
             }
         };
@@ -254,7 +263,7 @@ mod tests {
             [A::TakeUp, A::SetAside, A::NoteObjection]
         );
         assert_eq!(Role::Reviewer.acts(), A::ALL[..5]);
-        assert_eq!(Role::Admin.acts(), [A::KeepAgents]);
+        assert_eq!(Role::Admin.acts(), [A::KeepAgents, A::ControlDevices]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
     api::{self, Api, Scoring},
     broker, case,
     config::Config,
+    control::{self, Control},
     coverage,
     credit::deliver,
     detect::{self, Signals},
@@ -113,6 +114,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 
     let (alarm, alarms) = mpsc::unbounded_channel();
     let (outward, commands) = mpsc::channel(COMMANDS_MAX);
+    let outward = config.external.is_some().then_some(outward);
+    let control = Control::open(
+        records.clone(),
+        ingest.clone(),
+        broker.broker(),
+        outward.clone(),
+    )
+    .context("cannot read the orders to devices")?;
     let setup = detect::task::Setup {
         rules: config.rules.clone(),
         facts: registry.facts(),
@@ -153,6 +162,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         records: records.clone(),
         registry,
         fleet: fleet.clone(),
+        control: control.clone(),
         rules: config.rules,
         time_scale: config.time_scale,
         frequency: config.inspection,
@@ -184,16 +194,22 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("http", tokio::spawn(serve)),
         (
             "fleet",
-            tokio::spawn(fleet::run(fleet, events, stopping.clone())),
+            tokio::spawn(fleet::run(
+                fleet,
+                ingest.clone(),
+                outward.clone(),
+                events,
+                stopping.clone(),
+            )),
+        ),
+        (
+            "orders",
+            tokio::spawn(control::run(control, changed.clone(), stopping.clone())),
         ),
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
-            tokio::spawn(publish_alarms(
-                alarms,
-                broker.broker(),
-                config.external.is_some().then_some(outward),
-            )),
+            tokio::spawn(publish_alarms(alarms, broker.broker(), outward)),
         ),
         (
             "cases",

@@ -1,7 +1,7 @@
 //! The OneDoor gateway.
 //!
 //! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `series`, `coverage`, `detect`, `case`,
-//! `evidence`, `credit`, `risk`, `inspection`, `store`, `account`, `api`, `ca`, `metrics`.
+//! `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
 pub mod api; // HTTP: the console's and other systems' door
@@ -11,6 +11,7 @@ pub mod ca; // certificates for the gateway and its agents
 pub mod case; // signals become something a person must look at
 pub mod certificate; // what a certificate says
 pub mod config; // one file, all problems in one run
+pub mod control; // what devices were ordered to do, by whom, why, and what became of it
 pub mod coverage; // what was expected of each point and day, and what came
 pub mod credit; // a finding becomes an entry in a credit record, and is delivered
 pub mod detect; // entries become signals
@@ -23,3 +24,18 @@ pub mod registry; // businesses, sites, devices, agents: what is known before th
 pub mod risk; // findings become a class A to D, explained
 pub mod series; // entries become time series
 pub mod store; // the records database
+
+/// An error with everything behind it; what an error repeats of its cause is said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,6 +1,6 @@
 // Walks every screen of the console in Chromium as an inspector would: both languages, both widths.
 // BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path;
-// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights; CREDIT_ACTIONS=1 lets it record an objection.
+// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights, ADMIN and ADMIN_PASSWORD one that configures an agent; CREDIT_ACTIONS=1 lets it record an objection.
 // Tolerant to which cases exist, strict on behaviour. The last line is `N passed, N failed`.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
@@ -13,8 +13,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", reason: /[\u4e00-\u9fff]/ },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", reason: /^[ -~]+$/ },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", order: /执行|允许|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", order: /done|allow|asked|could not|will not|on its way/, reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;
 
@@ -208,6 +208,29 @@ async function inspectorWalk(browser) {
   await context.close();
 }
 
+/** Whoever may give orders to devices says why, and sees the order in the list. */
+async function adminWalk(browser) {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(`${base}/`);
+  await page.locator("#user").fill(process.env.ADMIN);
+  await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
+  await page.keyboard.press("Enter");
+  await visible(page, "[data-site]", "admin: signs in");
+  await open(page, "fleet");
+  await page.locator("[data-fleet]").first().waitFor();
+  await open(page, `fleet/${encodeURIComponent(await page.locator("[data-fleet]").first().getAttribute("data-fleet"))}`);
+  await page.locator("[data-give-order]").click();
+  const ask = page.locator(".ant-modal-footer .ant-btn-primary");
+  await ask.click();
+  await visible(page, ".ant-modal [role=alert]", "admin: an order without a reason is not given");
+  if (shots) await page.screenshot({ path: join(shots, "order.png") });
+  await page.locator(".ant-modal input[maxlength='300']").fill("数采仪时钟偏差");
+  await ask.click();
+  await visible(page, '[data-order="sent"]:has-text("数采仪时钟偏差")', "admin: the order is listed with its reason");
+  await context.close();
+}
+
 async function creditAndPlan(page, lang, label, sealed) {
   await open(page, "credit");
   await visible(page, "[data-uscc]", `${label} credit: lists businesses`);
@@ -259,7 +282,49 @@ async function fleet(page, lang, label) {
   await visible(page, "[data-gap], .nothing", `${label} agent: gap records, or words that there are none`);
   const lost = await page.locator("[data-gap]").allInnerTexts();
   check(`${label} agent: a gap's reason is in the reader's language`, lost.every((text) => !/[a-z]+_[a-z]+/.test(text)), lost[0]);
+  await visible(page, "[data-order], .orders .nothing", `${label} agent: orders to its devices, or words that there were none`);
+  check(`${label} agent: who may give no orders is offered none`, (await page.locator("[data-give-order]").count()) === 0);
+  const orders = await page.locator("[data-order]").allInnerTexts();
+  check(`${label} agent: what became of an order is in the reader's language`, orders.every((text) => WORDS[lang].order.test(text)), orders[0]);
+  await visible(page, "[data-version], [data-edit]", `${label} agent: versions of its configuration`);
+  check(`${label} agent: only an administrator changes the configuration`, await page.locator("[data-edit]").isDisabled());
   await screen(page, "agent", lang, label);
+}
+
+/** An administrator gives an agent another configuration: a refusal is said and nothing is lost, then it is listed. */
+async function adminWalk(browser) {
+  for (const width of [1280, 390]) {
+    const context = await browser.newContext({ viewport: { width, height: 860 }, locale: "zh-CN" });
+    const page = await context.newPage();
+    await page.goto(`${base}/`);
+    await page.locator("#user").fill(process.env.ADMIN);
+    await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
+    await page.keyboard.press("Enter");
+    await visible(page, "[data-site]", "admin: signs in");
+    await open(page, "fleet");
+    await page.locator("[data-configuration]").first().waitFor();
+    const agents = await page.locator("[data-fleet]").evaluateAll((all) => all.map((a) => a.dataset.fleet));
+    const agent = agents[width === 390 ? agents.length - 1 : 0];
+    await open(page, `fleet/${encodeURIComponent(agent)}`);
+    await page.locator("[data-edit]").click();
+    const text = page.locator('textarea[name="text"]');
+    const good = '[[device]]\nid = "meter-9"\nprofile = "devices/electricity-meter.toml"\naddress = "127.0.0.1:1"\nevery = "1m"\n';
+    const before = await page.locator("[data-version]").count();
+    await text.fill(`site = "other"\n${good}`);
+    await page.locator("[data-submit]").click();
+    await visible(page, ".confedit [role=alert]", "admin: a change without a reason is not sent");
+    await page.locator('input[name="why"]').fill("换了一块电表");
+    await page.locator("[data-submit]").click();
+    await visible(page, ".confedit .ant-alert", "admin: what cannot be right is refused in words");
+    check("admin: what was typed is still there", (await text.inputValue()).includes("meter-9"));
+    await screen(page, "configuration", "zh", `admin-${width}`);
+    await text.fill(good);
+    await page.locator("[data-submit]").click();
+    await page.waitForFunction((n) => document.querySelectorAll("[data-version]").length > n, before, { timeout: 20_000 }).catch(() => undefined);
+    check("admin: the new version is listed with its reason", (await page.locator("[data-version]").first().innerText()).includes("换了一块电表"));
+    await screen(page, "configured", "zh", `admin-${width}`);
+    await context.close();
+  }
 }
 
 async function walk(browser, lang, width) {
@@ -289,6 +354,7 @@ if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD
 if (shots) mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 if (process.env.INSPECTOR) await inspectorWalk(browser).catch((error) => check("inspector: the walk ends", false, String(error)));
+if (process.env.ADMIN) await adminWalk(browser).catch((error) => check("admin: the walk ends", false, String(error)));
 for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use gateway::ingest::dictionary::{Point, PointKey};
-use gateway::ingest::record::{Entry, GapEntry, entries};
+use gateway::ingest::record::{Entry, GapEntry, RawHead, entries};
 use journal::{Journal, Options, Seq};
 use serde::Serialize;
 
@@ -58,6 +58,9 @@ pub struct Balance {
     /// Readings by `site/device/point`, in journal order.
     #[serde(skip)]
     pub points: BTreeMap<String, Vec<Journaled>>,
+    /// What devices sent, byte for byte, in journal order.
+    #[serde(skip)]
+    pub raws: Vec<(RawHead, Vec<u8>)>,
 }
 
 /// Counts the journal at `path`; the gateway must have stopped.
@@ -103,7 +106,11 @@ pub fn count(path: &Path) -> anyhow::Result<Balance> {
                             }
                             continue;
                         }
-                        _ => continue,
+                        Entry::Raw(head, bytes) => {
+                            balance.raws.push((head, bytes.to_vec()));
+                            continue;
+                        }
+                        Entry::Tick(_) | Entry::Session(_) => continue,
                     };
                 let mut agent = None;
                 for sample in samples {

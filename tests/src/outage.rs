@@ -324,13 +324,14 @@ pub fn recording(folder: &Path, rows: Range<usize>) -> anyhow::Result<Recording>
     })
 }
 
-/// The device times of all polls of the recording in the journal of a gateway that has stopped, absences included, in
+/// The times of all polls of the recording in the journal of a gateway that has stopped, and whether each has a value, in
 /// order; one that is there twice comes twice.
-pub fn polls_arrived(folder: &Path) -> anyhow::Result<Vec<i64>> {
+pub fn polls_arrived(folder: &Path) -> anyhow::Result<Vec<(i64, bool)>> {
     let balance = balance::count(&folder.join("data/journal.db"))?;
     let point = format!("{SITE}/recording/{}", Recording::point(0));
     let readings = balance.points.get(&point).map_or(&[][..], Vec::as_slice);
-    let mut polls: Vec<i64> = readings.iter().map(|reading| reading.at_ms).collect();
+    let poll = |reading: &balance::Journaled| (reading.at_ms, !reading.value.is_nan());
+    let mut polls: Vec<_> = readings.iter().map(poll).collect();
     polls.sort_unstable();
     Ok(polls)
 }

@@ -318,6 +318,14 @@ pub fn python(module: &str) -> anyhow::Result<Option<PathBuf>> {
     found_or_skipped(found, &missing)
 }
 
+/// The library that shows a program another clock; `None`, said aloud, if it is not installed.
+pub fn faketime() -> anyhow::Result<Option<PathBuf>> {
+    let library = |folder: std::fs::DirEntry| folder.path().join("faketime/libfaketimeMT.so.1");
+    let folders = std::fs::read_dir("/usr/lib")?.flatten();
+    let found = folders.map(library).find(|file| file.is_file());
+    found_or_skipped(found, "libfaketime is not installed")
+}
+
 /// Says why a test is skipped, if what it needs is not there; with `CI` set that is a failure.
 pub fn found_or_skipped<T>(found: Option<T>, missing: &str) -> anyhow::Result<Option<T>> {
     if found.is_none() {

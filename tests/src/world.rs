@@ -320,7 +320,13 @@ fn gateway(binaries: &Binaries) -> Command {
     command
 }
 
-fn add_user(binaries: &Binaries, config: &Path, name: &str, role: &str) -> anyhow::Result<Login> {
+/// Adds an account, as an administrator does.
+pub fn add_user(
+    binaries: &Binaries,
+    config: &Path,
+    name: &str,
+    role: &str,
+) -> anyhow::Result<Login> {
     let printed = output(
         gateway(binaries)
             .args(["user", "add", "--config"])

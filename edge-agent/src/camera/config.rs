@@ -2,22 +2,20 @@
 
 use super::{frame::Place, health::Finding, login::Login};
 use crate::{
-    config::read_text,
+    folder::Folder,
     http::client::{self, Url},
     section::Section,
     source::{Described, PointInfo},
 };
 use contract::{DeviceId, PointName, problems::Problems};
-use rustls::ClientConfig;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 /// A camera.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Camera {
     /// Its name.
     pub id: DeviceId,
@@ -38,14 +36,14 @@ pub struct Camera {
 }
 
 /// Where pictures come from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum From {
     /// JPEG parts over HTTP.
     Mjpeg {
         /// What is asked.
         url: Url,
         /// The certificates that are trusted, for https.
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<client::Trust>,
     },
     /// Whatever ffmpeg reads, by a child process.
     Ffmpeg(Ffmpeg),
@@ -134,7 +132,7 @@ const EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const KEEP: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(86_400));
 
 /// Reads `[[camera]]`.
-pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Camera> {
+pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Camera> {
     let id = part.parsed("id", "\"kitchen-camera\"", problems);
     let from = from(&mut part, folder, problems);
     let login = login(&mut part, folder, problems);
@@ -172,7 +170,7 @@ pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option
     })
 }
 
-fn from(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<From> {
+fn from(part: &mut Section, folder: &Folder, problems: &mut Problems) -> Option<From> {
     let place = part.place("url");
     let text: String = part.parsed("url", "\"rtsp://192.168.1.50/stream1\"", problems)?;
     let has_password = text
@@ -185,6 +183,9 @@ fn from(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Fr
         return None;
     }
     if text.starts_with("rtsp://") || text.starts_with("file:///") {
+        if folder.is_sent() {
+            own_only(&text, part, problems);
+        }
         return ffmpeg(text, part, problems).map(From::Ffmpeg);
     }
     let fix = "write http:// or https:// (MJPEG), rtsp:// or file:///";
@@ -194,7 +195,7 @@ fn from(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Fr
         .ok();
     let ca = part.text_if_there("ca_file", problems).and_then(|name| {
         let fix = "correct the path, and let the agent's user read it";
-        read_text(&folder.join(name), fix, problems)
+        folder.secret(&name, fix, problems).map(|(_, text)| text)
     });
     let tls = ca.map(|pem| client::tls(pem.as_bytes()));
     if let Some(Err(error)) = &tls {
@@ -215,6 +216,20 @@ fn from(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Fr
         url,
         tls: tls.and_then(Result::ok),
     })
+}
+
+/// Who keeps the gateway may neither start programs on the box nor look into its files.
+fn own_only(url: &str, part: &Section, problems: &mut Problems) {
+    let what = "only the box's own file may say this";
+    let fix = "leave it out, or configure this camera on the box";
+    for key in ["ffmpeg", "input_options"] {
+        if part.has(key) {
+            problems.add(part.place(key), what, fix);
+        }
+    }
+    if url.starts_with("file:") {
+        problems.add(part.place("url"), what, fix);
+    }
 }
 
 fn ffmpeg(url: String, part: &mut Section, problems: &mut Problems) -> Option<Ffmpeg> {
@@ -256,10 +271,10 @@ fn ffmpeg(url: String, part: &mut Section, problems: &mut Problems) -> Option<Ff
     })
 }
 
-fn login(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<Login> {
+fn login(part: &mut Section, folder: &Folder, problems: &mut Problems) -> Option<Login> {
     let name = part.text_if_there("login_file", problems)?;
     let fix = "write USER:PASSWORD into it, one line, and let the agent's user alone read it";
-    let text = read_text(&folder.join(name), fix, problems)?;
+    let (_, text) = folder.secret(&name, fix, problems)?;
     let login = Login::parse(&text);
     if login.is_none() {
         problems.add(
@@ -289,13 +304,13 @@ fn clock(part: &mut Section, problems: &mut Problems) -> Option<Place> {
     }
 }
 
-fn ring(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<RingConfig> {
-    let dir: Option<PathBuf> = part.parsed("dir", "\"ring/kitchen-camera\"", problems);
+fn ring(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<RingConfig> {
+    let dir: Option<String> = part.parsed("dir", "\"ring/kitchen-camera\"", problems);
     let keep = part.duration("keep", Some(Duration::from_secs(600)), KEEP, problems);
     let bytes_max = part.integer_or("bytes_max", 512 << 20, 1 << 20, 1 << 42, problems);
     let place = part.place("dir");
     part.finish(problems);
-    let dir = folder.join(dir?);
+    let dir = folder.dir(&dir?, place.as_str(), problems)?;
     let parent = dir.parent().unwrap_or(Path::new(""));
     if !parent.as_os_str().is_empty() && !parent.is_dir() {
         let what = format!("the folder {} is not there", parent.display());

@@ -15,8 +15,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::ClientConfig;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// Why there are no more pictures.
@@ -65,7 +64,7 @@ impl Drop for Stream {
 /// Asks for the pictures; shows the login if it is asked for one. Waits for each step at most `patience`.
 pub async fn open(
     url: &Url,
-    tls: Option<&Arc<ClientConfig>>,
+    tls: Option<&client::Trust>,
     login: Option<&Login>,
     patience: Duration,
 ) -> Result<Stream, MjpegError> {
@@ -132,7 +131,7 @@ impl Stream {
 
 async fn ask(
     url: &Url,
-    tls: Option<&Arc<ClientConfig>>,
+    tls: Option<&client::Trust>,
     authorization: Option<&str>,
 ) -> Result<(Response<Incoming>, tokio::task::JoinHandle<()>), MjpegError> {
     let wire = client::connect(url, tls)

@@ -89,8 +89,21 @@ pub enum GetError {
     Request(#[from] hyper::http::Error),
 }
 
+/// TLS against certificates of our choice.
+#[derive(Clone)]
+pub struct Trust {
+    pem: Vec<u8>,
+    config: Arc<ClientConfig>,
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Trust) -> bool {
+        self.pem == other.pem
+    }
+}
+
 /// TLS against the certificates in `pem`.
-pub fn tls(pem: &[u8]) -> Result<Arc<ClientConfig>, String> {
+pub fn tls(pem: &[u8]) -> Result<Trust, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| error.to_string())?;
@@ -105,7 +118,10 @@ pub fn tls(pem: &[u8]) -> Result<Arc<ClientConfig>, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(Trust {
+        pem: pem.to_owned(),
+        config: Arc::new(config),
+    })
 }
 
 /// A connection, plain or TLS.
@@ -114,20 +130,17 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// Connects. The caller bounds the time. Cancel-safe.
-pub async fn connect(
-    url: &Url,
-    tls: Option<&Arc<ClientConfig>>,
-) -> Result<Box<dyn Wire>, GetError> {
+pub async fn connect(url: &Url, tls: Option<&Trust>) -> Result<Box<dyn Wire>, GetError> {
     let stream = TcpStream::connect((url.host.as_str(), url.port))
         .await
         .map_err(GetError::Connect)?;
-    let Some(config) = tls else {
+    let Some(trust) = tls else {
         return Ok(Box::new(stream));
     };
     let name = ServerName::try_from(url.host.clone()).map_err(|error| {
         GetError::Connect(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
     })?;
-    let stream = TlsConnector::from(config.clone())
+    let stream = TlsConnector::from(trust.config.clone())
         .connect(name, stream)
         .await
         .map_err(GetError::Connect)?;
@@ -137,7 +150,7 @@ pub async fn connect(
 /// Asks once. The caller bounds the time. Cancel-safe.
 pub async fn get(
     url: &Url,
-    tls: Option<&Arc<ClientConfig>>,
+    tls: Option<&Trust>,
     authorization: Option<&str>,
     body_max: usize,
 ) -> Result<(StatusCode, Bytes), GetError> {

@@ -2,6 +2,7 @@
 
 use super::lane::{Lane, Numbers, Pace};
 use crate::buffer::Buffer;
+use contract::configuration::Report;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +23,8 @@ pub struct Flight {
     pub live: Lane,
     /// What the gateway said it has of our records.
     pub known: Numbers,
+    /// That, and what is no longer in the buffer: what need not be sent.
+    pub settled: Numbers,
     /// The rate of `back`.
     pub pace: Pace,
     /// The end of the unbroken run that has a receipt.
@@ -41,7 +44,7 @@ pub struct Flight {
     /// When the agent last said how it does, and what of it counts as a change.
     pub said_at: Instant,
     /// See `said_at`.
-    pub said: (u64, bool),
+    pub said: (u64, bool, Report),
 }
 
 impl Flight {
@@ -52,6 +55,7 @@ impl Flight {
             back: Lane::new(buffer, first, head),
             live: Lane::new(buffer, head + 1, u64::MAX),
             known: Numbers::default(),
+            settled: Numbers::default(),
             pace: Pace::new(backfill_per_s, now),
             through: 0,
             trimmed: first - 1,
@@ -61,7 +65,7 @@ impl Flight {
             probe: Some((0, buffer.time.passed())),
             gaps_at: None,
             said_at: now,
-            said: (0, true),
+            said: (0, true, Report::default()),
         }
     }
 

@@ -4,8 +4,8 @@ use super::{
     lane::Numbers,
     session::{Heard, hear},
 };
-use crate::{clock::Timekeeper, identity::IdentityError, metrics::Metrics};
-use contract::Timestamp;
+use crate::{clock::Timekeeper, control::Desk, identity::IdentityError, metrics::Metrics};
+use contract::{Timestamp, configuration::Desired};
 use journal::ReadError;
 use rumqttc::{ClientError, ConnectionError, Event, EventLoop, Outgoing, Packet};
 use std::{sync::Arc, time::Duration};
@@ -30,6 +30,8 @@ pub struct Link {
     pub renewals: u64,
     /// The last certificate that was sent, PEM, and the how manieth that was.
     pub certificate: Option<(u64, Arc<str>)>,
+    /// The last configuration that was sent.
+    pub desired: Option<Arc<Desired>>,
 }
 
 impl Link {
@@ -44,6 +46,7 @@ impl Link {
         if let Some(pem) = heard.certificate {
             self.certificate = Some((self.answers() + 1, pem.into()));
         }
+        self.desired = heard.desired.map(Arc::new).or(self.desired.take());
         let Some(receipt) = heard.receipt else {
             return;
         };
@@ -89,13 +92,17 @@ pub async fn drive(
     stream: String,
     time: Arc<Timekeeper>,
     metrics: Arc<Metrics>,
+    desk: Desk,
 ) -> Lost {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => link.send_modify(|link| link.is_up = true),
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 match hear(&stream, &publish.payload) {
-                    Ok(heard) => {
+                    Ok(mut heard) => {
+                        for order in heard.orders.drain(..) {
+                            desk.give(order);
+                        }
                         let (now, passed) = (Timestamp::now(), time.passed());
                         link.send_modify(|link| link.note(heard, now, passed));
                     }

@@ -10,6 +10,8 @@ use crate::{
 };
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
+    configuration::Desired,
+    control::{Order, Report},
     payload::{self, Beside, BirthPoint, Command, DataPoint},
     receipt::Receipt,
     status::AgentStatus,
@@ -198,6 +200,15 @@ impl Session {
         }
     }
 
+    /// What became of the last orders.
+    pub fn reports(&mut self, now: Timestamp, reports: &[Report]) -> Outgoing {
+        let seq = self.next_seq();
+        Outgoing {
+            topic: self.topic(Kind::NodeData, None),
+            payload: payload::node_control(now, seq, reports),
+        }
+    }
+
     /// A device of the agent, to speak of a record that does not say whose it was: the first, or one of the agent's name.
     pub fn first_device(&self) -> DeviceId {
         let named =
@@ -241,6 +252,10 @@ pub struct Heard {
     pub is_renewal: bool,
     /// It answers one, PEM.
     pub certificate: Option<String>,
+    /// Devices are to do something.
+    pub orders: Vec<Order>,
+    /// It wants this to be run.
+    pub desired: Option<Desired>,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
@@ -254,6 +269,8 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
             Command::Rebirth => heard.is_rebirth = true,
             Command::Renew => heard.is_renewal = true,
             Command::Certificate(pem) => heard.certificate = Some(pem),
+            Command::Order(order) => heard.orders.push(*order),
+            Command::Configuration(desired) => heard.desired = Some(desired),
             Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }

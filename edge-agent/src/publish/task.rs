@@ -19,6 +19,7 @@ use crate::{
     buffer::Buffer,
     chain,
     config::{GatewayConfig, Identity},
+    control::Desk,
     giving_up::Otherwise,
     identity::IdentityError,
     metrics::Metrics,
@@ -28,6 +29,7 @@ use crate::{
 };
 use contract::{
     DeviceId, PointName, Timestamp,
+    configuration::Desired,
     status::{AgentStatus, LostCounts},
 };
 use journal::{Block, ReadError};
@@ -72,10 +74,16 @@ pub struct Publisher {
     pub fence: Fence,
     /// The counters.
     pub metrics: Arc<Metrics>,
-    /// What the agent's page shows.
+    /// How devices, sources and the connection do.
     pub board: Board,
     /// Which certificate is shown; none if the agent has none.
     pub renewal: Option<Renewal>,
+    /// Orders for devices.
+    pub desk: Desk,
+    /// The last configuration that the gateway sent.
+    pub wished: watch::Sender<Option<Arc<Desired>>>,
+    /// Becomes true with the first receipt.
+    pub is_heard: watch::Sender<bool>,
 }
 
 /// Why a connection ended in order.
@@ -85,14 +93,14 @@ enum Ended {
 }
 
 impl Publisher {
-    /// Connects and publishes until told to stop.
-    pub async fn run(mut self, mut stop: Stop) {
+    /// Connects and publishes until told to stop. It may be run again.
+    pub async fn run(mut self, mut stop: Stop) -> Publisher {
         let mut failures = 0u32;
         loop {
             let ended = self.connection(&mut stop).await;
             self.buffer.lose_sight();
             match ended {
-                Ok(Ended::Stopped) => return,
+                Ok(Ended::Stopped) => return self,
                 Ok(Ended::Renewed) => {
                     failures = 0;
                     continue;
@@ -112,7 +120,7 @@ impl Publisher {
             let delay = back_off(failures, random());
             failures = failures.saturating_add(1);
             tokio::select! {
-                () = stop.asked() => return,
+                () = stop.asked() => return self,
                 () = sleep(delay) => {}
             }
         }
@@ -134,7 +142,14 @@ impl Publisher {
         let (link, seen) = watch::channel(Link::default());
         let stream = self.buffer.stream();
         let time = self.buffer.time.clone();
-        let mut drive = pin!(drive(events, link, stream, time, self.metrics.clone()));
+        let mut drive = pin!(drive(
+            events,
+            link,
+            stream,
+            time,
+            self.metrics.clone(),
+            self.desk.clone(),
+        ));
         tokio::select! {
             lost = &mut drive => Err(lost),
             done = self.work(client, seen, stop) => {
@@ -195,6 +210,7 @@ impl Publisher {
         self.born(&client).await?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut orders = self.desk.changes();
         let ended = loop {
             let may_fill = self.may_send(&flight.back);
             let is_paced = flight.pace.next_at() > Instant::now();
@@ -214,6 +230,7 @@ impl Publisher {
                     }
                     self.listen(&client, &mut flight, seen).await?;
                 }
+                Ok(()) = orders.changed() => self.say_reports(&client).await?,
                 _ = ticks.tick() => self.tick(&client, &mut flight).await?,
                 block = flight.live.follower.next(), if self.may_send(&flight.live) => {
                     self.take(&client, &mut flight, Which::Live, block).await?;
@@ -235,7 +252,17 @@ impl Publisher {
         for message in self.session.births(Timestamp::now(), first) {
             publish(client, message).await?;
         }
-        self.say_status(client).await
+        self.say_status(client).await?;
+        self.say_reports(client).await
+    }
+
+    /// What became of orders, if there were any.
+    async fn say_reports(&mut self, client: &AsyncClient) -> Result<(), Lost> {
+        let reports = self.desk.reports();
+        if !reports.is_empty() {
+            publish(client, self.session.reports(Timestamp::now(), &reports)).await?;
+        }
+        Ok(())
     }
 
     async fn say_status(&mut self, client: &AsyncClient) -> Result<(), Lost> {
@@ -250,16 +277,16 @@ impl Publisher {
         AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: Timestamp::now(),
-            configuration: String::new(),
+            configuration: self.board.report(),
             buffer: self.buffer.status(),
             clock: self.buffer.time.status(),
-            sources: metrics.answers.list(),
+            sources: self.board.devices(),
             lost: LostCounts {
                 buffer_full: metrics.readings_lost_full.get(),
                 disk_refused: metrics.readings_lost_disk.get(),
                 damaged: metrics.records_damaged.get(),
                 skipped: metrics.polls_skipped.get(),
-                malformed: metrics.malformed.get(),
+                malformed: metrics.all_malformed(),
             },
         }
     }
@@ -278,6 +305,15 @@ impl Publisher {
         }
         if let Some(highest) = seen.highest {
             self.hear(highest).await;
+            self.is_heard
+                .send_if_modified(|is_heard| !std::mem::replace(is_heard, true));
+        }
+        if let Some(desired) = seen.desired {
+            self.wished.send_if_modified(|wished| {
+                let is_new = wished.as_ref() != Some(&desired);
+                *wished = Some(desired);
+                is_new
+            });
         }
         let most = self.fence.at();
         let through = self.fence.ours(seen.through);
@@ -286,6 +322,7 @@ impl Publisher {
             self.board.receipt(through);
         }
         flight.known.join(&seen.known, most);
+        flight.settled.join(&seen.known, most);
         if let Some((gateway_at, now, passed)) = seen.heard {
             if let Some((_, sent)) = flight
                 .probe
@@ -304,10 +341,9 @@ impl Publisher {
 
     /// What the gateway has, and what is no longer in the buffer, need not be sent.
     fn learn(&self, flight: &mut Flight) {
-        let mut known = flight.known.clone();
-        known.insert(1, self.buffer.first() - 1);
-        flight.back.learn(&known, &self.buffer);
-        flight.live.learn(&known, &self.buffer);
+        flight.settled.insert(1, self.buffer.first() - 1);
+        flight.back.learn(&flight.settled, &self.buffer);
+        flight.live.learn(&flight.settled, &self.buffer);
         while let Some(delay) = flight.live.next_delay() {
             self.metrics.receipt_delays.add(delay);
         }
@@ -395,7 +431,7 @@ impl Publisher {
         self.metrics
             .clock_uncertainty_ms
             .set(clock.uncertainty_ms.unwrap_or(0));
-        let now = (self.metrics.answers.changes(), clock.is_trusted);
+        let now = (self.board.changes(), clock.is_trusted, self.board.report());
         let since = flight.said_at.elapsed();
         if since >= EVERY_MINUTE || (now != flight.said && since >= SAY_AGAIN) {
             (flight.said, flight.said_at) = (now, Instant::now());

@@ -1,20 +1,20 @@
 //! A broker of the site: where it is and who we are to it.
 
-use crate::{config::read_text, http::client, section::Section};
+use crate::{folder::Folder, http::client, section::Section};
 use contract::problems::Problems;
 use rumqttc::{MqttOptions, Transport, v5};
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, time::Duration};
 
 /// A packet above this ends a connection of MQTT 3.1.1.
 const PACKET_MAX: usize = 8 << 20;
 /// A packet above this is not handed over by a broker of MQTT 5. Messages far below it are already refused one by one.
 const PACKET_MAX_5: u32 = 256 << 10;
-/// Messages that a broker of MQTT 5 hands over without an acknowledgement. As many come a second time after a
-/// connection that broke, so that no more need be remembered.
+/// Messages that a broker of MQTT 5 is asked to hand over at most without an acknowledgement. As many come a second time
+/// after a connection that broke; mosquitto 2.0.11 does not keep to it, so that more are remembered (`json::seen`).
 pub const UNDER_WAY: u16 = 32;
 
 /// A broker.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Broker {
     /// Host name or address.
     pub host: String,
@@ -26,7 +26,7 @@ pub struct Broker {
     tls: Option<Tls>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Tls {
     ca: Vec<u8>,
     identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -89,7 +89,7 @@ impl Broker {
 /// Reads the keys of a broker.
 pub fn read(
     part: &mut Section,
-    folder: &Path,
+    folder: &Folder,
     client_id: String,
     problems: &mut Problems,
 ) -> Option<Broker> {
@@ -100,9 +100,9 @@ pub fn read(
         .unwrap_or(client_id);
     let user = part.text_if_there("user", problems);
     let mut file = |key: &'static str, problems: &mut Problems| {
-        let path = folder.join(part.text_if_there(key, problems)?);
+        let name = part.text_if_there(key, problems)?;
         let fix = "correct the path, and let the agent's user read it";
-        Some(read_text(&path, fix, problems))
+        Some(folder.secret(&name, fix, problems).map(|(_, text)| text))
     };
     let password = file("password_file", problems);
     let ca = file("ca_file", problems);

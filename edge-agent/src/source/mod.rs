@@ -12,11 +12,14 @@ pub mod json; // devices that speak JSON, over MQTT and HTTP
 pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
-use crate::{buffer::Buffer, camera, metrics::Metrics, record::Record, status::Board, stop::Stop};
+use crate::{
+    buffer::Buffer, camera, control::Desk, metrics::Metrics, record::Record, status::Board,
+    stop::Stop,
+};
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// What is known of a point before its first reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +62,18 @@ pub struct Sink {
     pub metrics: Arc<Metrics>,
     /// What the agent's page shows.
     pub board: Board,
+    /// Orders for devices.
+    pub desk: Desk,
     buffer: Buffer,
 }
 
 impl Sink {
     /// Into this buffer.
-    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board) -> Sink {
+    pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board, desk: Desk) -> Sink {
         Sink {
             metrics,
             board,
+            desk,
             buffer,
         }
     }
@@ -78,17 +84,14 @@ impl Sink {
     /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
     /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
-        self.metrics.answers.stored(record);
         let is_trusted = self.buffer.time.is_trusted();
         let is_doubted = match is_own {
             true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
             false => !is_trusted,
         };
-        match is_doubted {
-            true => self.buffer.append(&doubted(record.clone()), is_own).await,
-            false => self.buffer.append(record, is_own).await,
-        }
-        self.board.stored(record, Timestamp::now());
+        let record = doubted_if(is_doubted, record);
+        self.buffer.append(&record, is_own).await;
+        self.board.stored(&record, Timestamp::now());
     }
 
     /// Stores a record whose sender keeps it until it is told, with a note in the same transaction; its time is the sender's
@@ -98,13 +101,9 @@ impl Sink {
         record: &Record,
         note: Option<(String, Vec<u8>)>,
     ) -> Result<(), AppendError> {
-        self.metrics.answers.stored(record);
-        let now = self.trusted_now();
-        match is_impossible(record.at, now) {
-            true => self.buffer.keep(&doubted(record.clone()), note).await?,
-            false => self.buffer.keep(record, note).await?,
-        }
-        self.board.stored(record, Timestamp::now());
+        let record = doubted_if(is_impossible(record.at, self.trusted_now()), record);
+        self.buffer.keep(&record, note).await?;
+        self.board.stored(&record, Timestamp::now());
         Ok(())
     }
 
@@ -116,6 +115,11 @@ impl Sink {
     /// A note that was stored with a record.
     pub fn note(&self, key: &str) -> Option<Vec<u8>> {
         self.buffer.note(key)
+    }
+
+    /// The values of all notes whose key begins so.
+    pub fn notes(&self, begin: &str) -> Vec<Vec<u8>> {
+        self.buffer.notes(begin)
     }
 
     /// Something that cannot be used: counted, and shown with its beginning. The log has it the first, second, fourth,
@@ -154,18 +158,22 @@ fn is_impossible(at: Timestamp, now: Option<Timestamp>) -> bool {
     at < YEAR_2000 || now.is_some_and(|now| at.since(now) > DAY_MS)
 }
 
-/// Good readings become doubted ones; a doubt or an absence stays what it is.
-fn doubted(mut record: Record) -> Record {
+/// Good readings become doubted ones, if its time is doubted; a doubt or an absence stays what it is.
+fn doubted_if(is_doubted: bool, record: &Record) -> Cow<'_, Record> {
+    if !is_doubted {
+        return Cow::Borrowed(record);
+    }
+    let mut record = record.clone();
     for reading in &mut record.readings {
         if reading.quality.is_good() {
             reading.quality = Quality::Suspect(Doubt::UntrustedClock);
         }
     }
-    record
+    Cow::Owned(record)
 }
 
 /// A source, as it was configured.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A bus of instruments that are asked for their registers.
     Modbus(modbus::Bus),
@@ -194,6 +202,18 @@ impl Source {
             Source::JsonIn(source) => format!("door {}", source.listen),
             Source::Sparkplug(source) => format!("Sparkplug of {}", source.broker.name()),
             Source::Camera(camera) => format!("camera {camera:?}"),
+        }
+    }
+
+    /// Its name on the board, if it tells there whether its broker or door works.
+    pub fn door(&self) -> Option<String> {
+        match self {
+            Source::Modbus(_) | Source::Hj212(_) => None,
+            Source::Camera(camera) => Some(format!("camera {}", camera.id)),
+            Source::JsonMqtt(source) => Some(source.broker.name()),
+            Source::JsonHttp(device) => Some(device.url.to_string()),
+            Source::JsonIn(source) => Some(format!("door {}", source.listen)),
+            Source::Sparkplug(source) => Some(source.broker.name()),
         }
     }
 

@@ -1,5 +1,6 @@
-//! How the agent does, for whoever stands before it: a board to which sources and publisher report, and the page and
-//! the command that show it. Read in this order: this file, `view`, `words`, `page`, `terminal`.
+//! How the agent does: a board to which sources and publisher report. The page and the command show it to whoever stands
+//! before the box; what it has of the devices goes to the gateway too. Read in this order: this file, `view`, `words`,
+//! `page`, `terminal`.
 
 pub mod page; // over HTTP
 pub mod terminal; // `edge-agent status`
@@ -7,7 +8,11 @@ pub mod view; // what is shown
 pub mod words; // what needs a person, in both languages; pure
 
 use crate::{record::Record, source::Described};
-use contract::{Absence, DeviceId, PointName, Quality, Timestamp};
+use contract::{
+    Absence, DeviceId, PointName, Quality, Timestamp,
+    configuration::Report,
+    status::{SourceState, SourceStatus},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +25,8 @@ const POINTS_MAX: usize = 20_000;
 /// Reasons of refusal kept for one device at most, and the length of a sample.
 const REASONS_MAX: usize = 32;
 const SAMPLE_MAX: usize = 200;
+/// A time further ahead than this is of a clock that was set back since: it does not stay the newest.
+const AHEAD_MS: i64 = 60_000;
 
 /// The board. Clones share it.
 #[derive(Debug, Clone)]
@@ -34,13 +41,18 @@ pub struct State {
     pub devices: BTreeMap<DeviceId, Device>,
     /// Brokers and doors: since when they work, or do not, and why.
     pub sources: BTreeMap<String, Link>,
+    /// The gateway's `host:port`.
+    pub gateway_address: String,
     /// The connection to the gateway.
     pub gateway: Link,
+    /// What is to be said of the configuration that the gateway sent.
+    pub configuration: Report,
     /// Number and time of the last receipt.
     pub receipt: Option<(u64, Timestamp)>,
     /// What could not be used, by who sent it and why.
     pub refused: BTreeMap<(String, &'static str), Refused>,
     points: usize,
+    changes: u64,
 }
 
 /// A device.
@@ -52,8 +64,12 @@ pub struct Device {
     pub since: Timestamp,
     /// The longest time between two readings, where one is promised.
     pub every: Option<Duration>,
+    /// Time of its newest reading with a value.
+    pub last: Option<Timestamp>,
     /// Its points.
     pub points: BTreeMap<PointName, Point>,
+    /// Its place in the configuration; none if it came up by itself.
+    place: Option<usize>,
 }
 
 /// A point.
@@ -94,17 +110,18 @@ impl Board {
             started_at: now,
             devices: BTreeMap::new(),
             sources: BTreeMap::new(),
+            gateway_address: String::new(),
             gateway: Link {
                 state: Err("not connected yet".into()),
                 since: now,
             },
+            configuration: Report::default(),
             receipt: None,
             refused: BTreeMap::new(),
             points: 0,
+            changes: 0,
         })));
-        for device in devices {
-            board.expect(device, now);
-        }
+        board.configure(devices, now);
         board
     }
 
@@ -113,43 +130,122 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A device will tell this.
-    pub fn expect(&self, described: &Described, now: Timestamp) {
+    /// Where the gateway is, and what is to be said of the configuration that it sent.
+    pub fn runs(&self, gateway: String, configuration: Report) {
         let mut state = self.state();
-        for info in &described.points {
-            let every = info.every;
-            if let Some(point) = state.point(&described.id, &info.name, now) {
-                point.unit = info.unit.clone();
-            }
-            if let Some(device) = state.devices.get_mut(&described.id) {
-                device.every = every.or(device.every);
+        state.gateway_address = gateway;
+        state.configuration = configuration;
+    }
+
+    /// What is to be said of the configuration that the gateway sent.
+    pub fn report(&self) -> Report {
+        self.state().configuration.clone()
+    }
+
+    /// These devices are configured no longer.
+    pub fn forget(&self, devices: &[DeviceId]) {
+        let mut state = self.state();
+        for device in devices {
+            let gone = state.devices.remove(device);
+            state.points -= gone.map_or(0, |device| device.points.len());
+        }
+    }
+
+    /// These brokers and doors are configured no longer.
+    pub fn forget_source(&self, name: &str) {
+        self.state().sources.remove(name);
+    }
+
+    /// These devices are configured, in this order.
+    pub fn configure(&self, devices: &[Described], now: Timestamp) {
+        for (place, described) in devices.iter().enumerate() {
+            self.expect(described, now);
+            if let Some(device) = self.state().devices.get_mut(&described.id) {
+                device.place = Some(place);
+                device.every = described.points.iter().filter_map(|info| info.every).max();
             }
         }
     }
 
-    /// A record was stored.
-    pub fn stored(&self, record: &Record, now: Timestamp) {
+    /// A device will tell this.
+    pub fn expect(&self, described: &Described, now: Timestamp) {
         let mut state = self.state();
-        let mut heard = None;
+        let Some(device) = state.device(&described.id, now) else {
+            return;
+        };
+        let every = described.points.iter().filter_map(|info| info.every);
+        device.every = device.every.max(every.max());
+        for info in &described.points {
+            if let Some(point) = state.point(&described.id, &info.name) {
+                point.unit = info.unit.clone();
+            }
+        }
+    }
+
+    /// A record was stored. A device answers if any of its points has a value; else it is silent since the time of the first
+    /// record without one, for the reason that its first reading names.
+    pub fn stored(&self, record: &Record, now: Timestamp) {
+        let Some(first) = record.readings.first() else {
+            return;
+        };
+        let with_value = record.readings.iter().filter(|r| r.value.is_some());
+        let newest = with_value.map(|reading| reading.at).max();
+        let heard = match (newest, first.quality) {
+            (Some(_), _) => Ok(()),
+            (None, Quality::Missing(absence)) => Err(absence),
+            (None, _) => Err(Absence::Unspecified),
+        };
+        let mut state = self.state();
+        let Some(device) = state.device(&record.device, now) else {
+            return;
+        };
+        let is_possible = |at: &Timestamp| at.since(now) <= AHEAD_MS;
+        device.last = device.last.filter(is_possible).max(newest);
+        if device.state != Some(heard) {
+            device.since = match (device.state, heard) {
+                (_, Ok(())) => now,
+                (Some(Err(_)), Err(_)) => device.since,
+                (_, Err(_)) => record.at,
+            };
+            device.state = Some(heard);
+            state.changes += 1;
+        }
         for reading in &record.readings {
-            let Some(point) = state.point(&record.device, &reading.point, now) else {
+            let Some(point) = state.point(&record.device, &reading.point) else {
                 continue;
             };
-            if point.last.is_none_or(|(at, ..)| at <= reading.at) {
+            let newest = point.last.map(|(at, ..)| at).filter(is_possible);
+            if newest.is_none_or(|at| at <= reading.at) {
                 point.last = Some((reading.at, reading.value, reading.quality));
             }
-            heard = match (reading.quality, heard) {
-                (Quality::Missing(absence), None) => Some(Err(absence)),
-                (Quality::Missing(_), heard) => heard,
-                _ => Some(Ok(())),
-            };
         }
-        if let (Some(heard), Some(device)) = (heard, state.devices.get_mut(&record.device))
-            && device.state != Some(heard)
-        {
-            device.state = Some(heard);
-            device.since = now;
-        }
+    }
+
+    /// Another number after each change of a device's state.
+    pub fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
+    /// Every device as the gateway is told of it: those of the configuration in its order, then those that came up by
+    /// themselves.
+    pub fn devices(&self) -> Vec<SourceStatus> {
+        let state = self.state();
+        let mut devices: Vec<_> = state.devices.iter().collect();
+        devices.sort_by_key(|(_, device)| device.place.unwrap_or(usize::MAX));
+        let told = |(id, device): (&DeviceId, &Device)| SourceStatus {
+            device: id.clone(),
+            state: match device.state {
+                None => SourceState::Unknown,
+                Some(Ok(())) => SourceState::Answers,
+                Some(Err(reason)) => SourceState::Silent {
+                    since: device.since,
+                    reason,
+                },
+            },
+            last: device.last,
+            every_ms: device.every.map(millis),
+        };
+        devices.into_iter().map(told).collect()
     }
 
     /// A broker or door works, or why it does not.
@@ -207,24 +303,22 @@ impl Board {
 }
 
 impl State {
-    fn point(
-        &mut self,
-        device: &DeviceId,
-        point: &PointName,
-        now: Timestamp,
-    ) -> Option<&mut Point> {
-        if !self.devices.contains_key(device) {
-            if self.devices.len() >= DEVICES_MAX {
-                return None;
-            }
+    fn device(&mut self, id: &DeviceId, now: Timestamp) -> Option<&mut Device> {
+        if !self.devices.contains_key(id) && self.devices.len() < DEVICES_MAX {
             let new = Device {
                 state: None,
                 since: now,
                 every: None,
+                last: None,
                 points: BTreeMap::new(),
+                place: None,
             };
-            self.devices.insert(device.clone(), new);
+            self.devices.insert(id.clone(), new);
         }
+        self.devices.get_mut(id)
+    }
+
+    fn point(&mut self, device: &DeviceId, point: &PointName) -> Option<&mut Point> {
         let points = &mut self.devices.get_mut(device)?.points;
         if !points.contains_key(point) {
             if self.points >= POINTS_MAX {
@@ -244,6 +338,10 @@ impl Link {
         }
         self.state = state;
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn printable(bytes: &[u8]) -> String {
@@ -281,15 +379,67 @@ mod tests {
             board.state().devices[&id].points[&name].last,
             Some((at(50), Some(1.0), Quality::Good))
         );
-        store(80, None, Quality::Missing(Absence::NoAnswer), 80);
-        store(90, None, Quality::Missing(Absence::NoAnswer), 90);
-        let state = board.state();
-        let device = &state.devices[&id];
-        assert_eq!(
-            (device.state, device.since),
-            (Some(Err(Absence::NoAnswer)), at(80))
-        );
-        assert_eq!(device.points[&name].unit, "℃");
+        let told = || {
+            let told = board.devices().remove(0);
+            (board.changes(), told.state, told.last)
+        };
+        let silent = |since, reason| SourceState::Silent {
+            since: at(since),
+            reason,
+        };
+        use Absence::{NoAnswer, NoConnection};
+        assert_eq!(told(), (1, SourceState::Answers, Some(at(50))));
+        store(80, None, Quality::Missing(NoAnswer), 81);
+        store(90, None, Quality::Missing(NoAnswer), 91);
+        assert_eq!(told(), (2, silent(80, NoAnswer), Some(at(50))));
+        store(95, None, Quality::Missing(NoConnection), 96);
+        assert_eq!(told(), (3, silent(80, NoConnection), Some(at(50))));
+        {
+            let state = board.state();
+            let device = &state.devices[&id];
+            let silent = (Some(Err(NoConnection)), at(80));
+            assert_eq!((device.state, device.since), silent);
+            assert_eq!(device.points[&name].unit, "℃");
+        }
+        store(99, Some(2.0), Quality::Good, 100);
+        assert_eq!(told(), (4, SourceState::Answers, Some(at(99))));
+        // The clock was set two hours ahead for a while.
+        store(7_200_000, Some(3.0), Quality::Good, 7_200_000);
+        store(200, Some(4.0), Quality::Good, 200);
+        assert_eq!(told().2, Some(at(200)));
+        let shown = board.state().devices[&id].points[&name].last;
+        assert_eq!(shown, Some((at(200), Some(4.0), Quality::Good)));
+        assert_eq!(board.state().devices[&id].since, at(100));
+    }
+
+    #[test]
+    fn the_gateway_is_told_of_devices_in_the_order_of_the_configuration_then_of_those_that_came_up()
+    {
+        let device = |id: &str, every: &[u64]| Described {
+            id: DeviceId::new(id).unwrap(),
+            points: every
+                .iter()
+                .enumerate()
+                .map(|(n, ms)| PointInfo {
+                    every: Some(Duration::from_millis(*ms)),
+                    ..PointInfo::unknown(PointName::new(format!("p{n}")).unwrap())
+                })
+                .collect(),
+        };
+        let now = Timestamp::from_millis(0);
+        let board = Board::new(&[device("z", &[5, 9, 7]), device("b", &[3])], now);
+        board.expect(&device("a", &[4]), now);
+        let told = board.devices().into_iter();
+        let told: Vec<_> = told.map(|d| (d.device.to_string(), d.every_ms)).collect();
+        let expected = [("z", 9), ("b", 3), ("a", 4)];
+        assert_eq!(told, expected.map(|(id, ms)| (id.to_owned(), Some(ms))));
+        // Another configuration: one device is gone, one is new, one is asked more often.
+        board.forget(&[DeviceId::new("z").unwrap()]);
+        board.configure(&[device("c", &[2]), device("b", &[1])], now);
+        let told = board.devices().into_iter();
+        let told: Vec<_> = told.map(|d| (d.device.to_string(), d.every_ms)).collect();
+        let expected = [("c", 2), ("b", 1), ("a", 4)];
+        assert_eq!(told, expected.map(|(id, ms)| (id.to_owned(), Some(ms))));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::view::Sight;
 use crate::{
+    folder::Folder,
     http::server::{self, Answer, Asked, is_same_secret},
     section::Section,
     source::json::config::token,
@@ -13,7 +14,7 @@ use crate::{
 use bytes::Bytes;
 use contract::{Timestamp, problems::Problems};
 use hyper::{Method, StatusCode};
-use std::{fmt, net::SocketAddr, path::Path};
+use std::{fmt, net::SocketAddr};
 
 const PAGE: &str = include_str!("page.html");
 /// Nothing but the page itself may run, and nothing is fetched from elsewhere.
@@ -43,7 +44,7 @@ impl fmt::Debug for StatusConfig {
 }
 
 /// Reads it.
-pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<StatusConfig> {
+pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<StatusConfig> {
     let listen = match part.has("listen") {
         true => part.parsed("listen", "\"127.0.0.1:8089\"", problems),
         false => Some(SocketAddr::from(([127, 0, 0, 1], 8089))),

@@ -97,6 +97,17 @@ pub fn text(status: &Status, is_chinese: bool) -> String {
             say("启动以来尚无回执", "no receipt since the start")
         ),
     });
+    let runs = status.configuration.runs;
+    line(match runs {
+        0 => say("配置: 盒子自己的文件", "configuration: the box's own file").to_owned(),
+        _ => format!(
+            "{} {runs}",
+            say(
+                "配置: 网关发的，版本",
+                "configuration: of the gateway, version"
+            )
+        ),
+    });
     let buffer = &status.buffer;
     let oldest = buffer.oldest_at.map(|at| {
         format!(

@@ -5,7 +5,7 @@ use super::{
     words::{self, Words},
 };
 use crate::{buffer::Buffer, metrics::Metrics};
-use contract::{Quality, Timestamp};
+use contract::{Quality, Timestamp, configuration::Report};
 use serde::{Deserialize, Serialize};
 
 /// Everything, at one time. Times are milliseconds since 1970.
@@ -25,6 +25,9 @@ pub struct Status {
     pub needs: Vec<Words>,
     /// The connection to the gateway.
     pub gateway: GatewayView,
+    /// The configuration that the gateway sent, and what became of it.
+    #[serde(default)]
+    pub configuration: Report,
     /// What waits.
     pub buffer: BufferView,
     /// Brokers and doors of the sources.
@@ -138,8 +141,6 @@ pub struct Sight {
     pub site: String,
     /// Agent.
     pub agent: String,
-    /// The gateway's `host:port`.
-    pub gateway: String,
     /// Bytes the buffer may hold.
     pub bytes_max: u64,
     /// The board.
@@ -201,13 +202,14 @@ impl Sight {
             started_at: state.started_at,
             needs: Vec::new(),
             gateway: GatewayView {
-                address: self.gateway.clone(),
+                address: state.gateway_address.clone(),
                 is_up: state.gateway.state.is_ok(),
                 since: state.gateway.since,
                 error: state.gateway.state.clone().err(),
                 receipt_through: state.receipt.map(|(through, _)| through),
                 receipt_at: state.receipt.map(|(_, at)| at),
             },
+            configuration: state.configuration.clone(),
             buffer,
             sources: sources.collect(),
             devices: devices.collect(),

@@ -1,7 +1,7 @@
 //! What needs a person, in Chinese and English. Pure.
 
 use super::view::Status;
-use contract::{Absence, Doubt, Timestamp};
+use contract::{Absence, Doubt, Timestamp, configuration::State};
 use serde::{Deserialize, Serialize};
 
 /// A device may be silent for this many of its intervals, and at least for [`GRACE_MS`], before somebody must look.
@@ -127,6 +127,7 @@ pub fn needs(status: &Status) -> Vec<Words> {
             ));
         }
     }
+    configuration(status, &mut needs);
     devices(status, &mut needs);
     for refused in &status.refused {
         if now.since(refused.at) < REFUSED_MS {
@@ -160,6 +161,23 @@ fn lost(status: &Status, needs: &mut Vec<Words>) {
             "the buffer is nearly full: mend the connection to the gateway, or raise buffer.bytes_max",
         ));
     }
+}
+
+/// What the gateway wanted and does not run.
+fn configuration(status: &Status, needs: &mut Vec<Words>) {
+    let Some(newest) = &status.configuration.newest else {
+        return;
+    };
+    let (zh, en) = match newest.state {
+        State::Trial | State::Applied => return,
+        State::Refused => ("不能用，已拒绝", "cannot be run"),
+        State::RolledBack => ("试用失败，已退回", "was tried and given up"),
+    };
+    let (version, why) = (newest.version, newest.reasons.join("; "));
+    needs.push(both(
+        format!("网关的第 {version} 版配置{zh}：{why}"),
+        format!("the gateway's configuration {version} {en}: {why}"),
+    ));
 }
 
 fn gateway(status: &Status, needs: &mut Vec<Words>) {
@@ -226,6 +244,7 @@ fn devices(status: &Status, needs: &mut Vec<Words>) {
 mod tests {
     use super::super::view::{BufferView, DeviceView, GatewayView, LinkView, RefusedView};
     use super::*;
+    use contract::configuration::Outcome;
 
     fn well() -> Status {
         let now = Timestamp::from_millis(1_795_000_000_000);
@@ -236,6 +255,7 @@ mod tests {
             now,
             started_at: now.plus_millis(-3_600_000),
             needs: Vec::new(),
+            configuration: Default::default(),
             gateway: GatewayView {
                 address: "g:1".into(),
                 is_up: true,
@@ -274,7 +294,7 @@ mod tests {
     fn nothing_is_said_while_all_is_well_and_each_trouble_says_what_to_do() {
         assert_eq!(needs(&well()), []);
         type Change = fn(&mut Status);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 10] = [
             ("lost", |s| s.buffer.records_lost = 3),
             ("nearly full", |s| s.buffer.bytes = 900),
             ("no connection to the gateway", |s| {
@@ -295,6 +315,15 @@ mod tests {
             }),
             ("d has given no reading since the start", |s| {
                 s.devices[0].is_answering = None;
+            }),
+            ("configuration 3 was tried and given up: no receipt", |s| {
+                s.configuration.newest = Some(Outcome {
+                    version: 3,
+                    digest: String::new(),
+                    state: State::RolledBack,
+                    at: s.now,
+                    reasons: vec!["no receipt".into()],
+                });
             }),
             ("not JSON", |s| {
                 s.refused.push(RefusedView {

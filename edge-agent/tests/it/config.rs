@@ -232,9 +232,16 @@ fn topics_that_overlap_and_a_device_that_is_there_twice_are_problems_and_no_devi
         device("a/+"),
         device("+/b")
     );
+    std::fs::write(folder.path().join("good.toml"), GOOD_PROFILE).unwrap();
+    let polled =
+        "[[device]]\nid = \"d\"\nprofile = \"good.toml\"\naddress = \"h:502\"\nevery = \"5s\"\n";
+    let polled_twice = polled.repeat(2);
+    let two_kinds = format!("{polled}[[json_mqtt]]\nhost = \"h\"\n{}", device("a"));
     for (sources, expected) in [
         (&two[..], "can both mean the same message"),
-        (&two[..], "device d is there twice"),
+        (&two[..], "device: device d is there twice"),
+        (&polled_twice[..], "device: device d is there twice"),
+        (&two_kinds[..], "device: device d is there twice"),
     ] {
         std::fs::write(&path, format!("{base}{sources}")).unwrap();
         let text = config::load(&path).unwrap_err().to_string();

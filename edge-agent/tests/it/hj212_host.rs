@@ -1,8 +1,17 @@
 //! The HJ 212 host: what loggers send is stored once and then answered, whatever happens between; strangers are kept out.
 
 use crate::host::{Arrived, Host};
-use contract::{Absence, Quality, Timestamp, payload::Scalar, topic::Kind};
-use edge_agent::{app::Running, config, metrics::Metrics, record::Record, source::hj212::moment};
+use contract::{
+    Absence, Quality, Timestamp, configuration::Desired, control::Right, payload::Scalar,
+    topic::Kind,
+};
+use edge_agent::{
+    app::Running,
+    config,
+    metrics::Metrics,
+    record::Record,
+    source::{Source, hj212::moment},
+};
 use simulators::hj212::{
     Args, run,
     wire::{Checked, Packet},
@@ -84,6 +93,8 @@ fn sim_args(port: u16, truth: &Path) -> Args {
         timeout: 0.6,
         retries: 3,
         seed: 7,
+        control: simulators::hj212::Control::Obeys,
+        keep_back: 0,
         truth: Some(truth.to_owned()),
     }
 }
@@ -528,14 +539,15 @@ async fn the_gateway_has_each_value_with_its_time_unit_and_factor() {
 fn every_problem_of_a_door_is_told_and_the_key_is_not() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.key"), "SECRET").unwrap();
-    let door = "shared = 1\nconnections_max = 0\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
+    let door = "shared = 1\nconnections_max = 0\nreverse_control = [\"read\"]\n[[hj212.station]]\nmn = \"A;B\"\ndevice = \"x/y\"\nnetworks = [\"ten\"]\n\
         key_file = \"bad.key\"\nevery = \"1ms\"\ncolour = \"red\"\n[[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = []\n\
-        [[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = [\"::/0\"]\n[[hj212]]\nlisten = \"here\"\n";
+        [[hj212.station]]\nmn = \"A\"\ndevice = \"d\"\nnetworks = [\"::/0\"]\n[[hj212]]\nlisten = \"here\"\nover_time = \"soon\"\n";
     let (path, _) = write_config(folder.path(), door);
     let text = config::load(&path).unwrap_err().to_string();
     for (place, what) in [
         ("hj212[1].shared", "neither true nor false"),
         ("hj212[1].connections_max", "from 1 to 10000"),
+        ("hj212[1].reverse_control", "not known"),
         ("hj212[1].station[1].mn", "not an MN"),
         ("hj212[1].station[1].device", "not allowed"),
         ("hj212[1].station[1].networks", "\"ten\" is not a network"),
@@ -546,6 +558,7 @@ fn every_problem_of_a_door_is_told_and_the_key_is_not() {
         ("hj212[1].station[3].mn", "twice"),
         ("device", "device d is there twice"),
         ("hj212[2].listen", ""),
+        ("hj212[2].over_time", "not a duration"),
         ("hj212[2].station", "there is none"),
     ] {
         let is_there = text
@@ -554,4 +567,41 @@ fn every_problem_of_a_door_is_told_and_the_key_is_not() {
         assert!(is_there, "no {place}: {what} in\n{text}");
     }
     assert!(!text.contains("SECRET"));
+}
+
+#[test]
+fn only_the_box_says_what_may_be_ordered_from_its_loggers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, port) = write_config(folder.path(), &format!("{STATION}{LOCAL}"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |own: &str, sent: Option<&str>| {
+        std::fs::write(&path, format!("{own}{text}")).unwrap();
+        let door = format!("[[hj212]]\nlisten = \"127.0.0.1:{port}\"\n{STATION}{LOCAL}");
+        let desired = sent.map(|sent| Desired {
+            version: 1,
+            text: format!("{sent}{door}"),
+            files: BTreeMap::new(),
+        });
+        let config = config::load_with(&path, desired.as_ref()).map_err(|e| e.to_string())?;
+        let door = config.sources.into_iter().find_map(|source| match source {
+            Source::Hj212(door) => Some(door),
+            _ => None,
+        });
+        Ok::<_, String>(door.unwrap().rights)
+    };
+    let read = "reverse_control = [\"read\"]\n";
+    assert_eq!(with("", None), Ok(vec![]));
+    assert_eq!(with("", Some("")), Ok(vec![]));
+    assert_eq!(with("reverse_control = []\n", None), Ok(vec![]));
+    assert_eq!(with(read, None), Ok(vec![Right::Read]));
+    assert_eq!(with(read, Some("")), Ok(vec![Right::Read]));
+    for own in ["", read] {
+        let refusal = with(own, Some("reverse_control = [\"clock\"]\n")).unwrap_err();
+        assert!(
+            refusal.contains("reverse_control: only the box's own file"),
+            "{refusal}"
+        );
+    }
+    let refusal = with("reverse_control = [\"calibrate\"]\n", None).unwrap_err();
+    assert!(refusal.contains("nothing that can be allowed"), "{refusal}");
 }

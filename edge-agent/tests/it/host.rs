@@ -3,7 +3,8 @@
 use contract::{
     Gap, Timestamp,
     payload::{self, Message, Scalar},
-    receipt::{self, FIRST, GAP, Receipt, STREAM},
+    receipt::{self, FIRST, GAP, Receipt, STATUS, STREAM},
+    status::AgentStatus,
     topic::{Kind, Topic},
 };
 use rumqttc::mqttbytes::{
@@ -41,6 +42,8 @@ pub struct Host {
     pub cuts: watch::Sender<u32>,
     /// Counted up to ask for a rebirth.
     pub rebirths: watch::Sender<u32>,
+    /// A command for the agent; one that connects later gets the last.
+    pub command: watch::Sender<Vec<u8>>,
 }
 
 impl Host {
@@ -54,6 +57,7 @@ impl Host {
             receipts: watch::Sender::new(true),
             cuts: watch::Sender::new(0),
             rebirths: watch::Sender::new(0),
+            command: watch::Sender::new(Vec::new()),
         });
         let accepting = host.clone();
         tokio::spawn(async move {
@@ -109,6 +113,10 @@ impl Host {
     async fn serve(&self, mut stream: TcpStream) -> anyhow::Result<bool> {
         let mut inbox = bytes::BytesMut::new();
         let (mut cuts, mut rebirths) = (self.cuts.subscribe(), self.rebirths.subscribe());
+        let mut wanted = self.command.subscribe();
+        if !wanted.borrow().is_empty() {
+            wanted.mark_changed();
+        }
         let mut agent: Option<Topic> = None;
         let mut known = String::new();
         loop {
@@ -173,6 +181,14 @@ impl Host {
                         stream.write_all(&out).await?;
                     }
                 }
+                _ = wanted.changed(), if agent.is_some() => {
+                    if let Some(command) = &agent {
+                        let mut out = bytes::BytesMut::new();
+                        let body = wanted.borrow_and_update().clone();
+                        Publish::new(command.to_string(), QoS::AtMostOnce, body).write(&mut out)?;
+                        stream.write_all(&out).await?;
+                    }
+                }
                 read = stream.read_buf(&mut inbox) => if read? == 0 { return Ok(false) },
             }
         }
@@ -215,6 +231,25 @@ fn first_of(birth: &Message) -> u64 {
         }
     });
     first.unwrap_or(1)
+}
+
+/// What the agent said of itself, the latest last.
+pub fn statuses(arrived: &[Arrived]) -> Vec<AgentStatus> {
+    let said = |event: &Arrived| {
+        let Arrived::Message(_, message) = event else {
+            return None;
+        };
+        message
+            .metrics
+            .iter()
+            .find_map(|metric| match (&metric.name, &metric.value) {
+                (Some(name), Scalar::Text(text)) if name == STATUS => {
+                    Some(serde_json::from_str(text).unwrap())
+                }
+                _ => None,
+            })
+    };
+    arrived.iter().filter_map(said).collect()
 }
 
 pub fn stream_of(message: &Message) -> Option<String> {

@@ -26,6 +26,13 @@ pub const REFUSE: u8 = 2;
 pub struct State {
     pub mood: AtomicU8,
     count: AtomicU16,
+    connections: AtomicU16,
+}
+
+impl State {
+    pub fn connections(&self) -> u16 {
+        self.connections.load(SeqCst)
+    }
 }
 
 struct Registers(Arc<State>);
@@ -71,6 +78,7 @@ pub async fn start() -> (String, Arc<State>, JoinHandle<()>) {
     let task = tokio::spawn(async move {
         let connected = |stream, peer| {
             let service = service.clone();
+            service.connections.fetch_add(1, SeqCst);
             async move {
                 accept_tcp_connection(stream, peer, move |_| Ok(Some(Registers(service.clone()))))
             }

@@ -10,6 +10,7 @@ use edge_agent::{
     app::Running,
     buffer::Buffer,
     config::{self, BufferConfig},
+    control::Desk,
     metrics::Metrics,
     section::Section,
     source::{
@@ -222,8 +223,8 @@ async fn an_agent_killed_while_messages_come_stores_each_of_them_once() {
         let of_wrong = heard
             .iter()
             .filter(|h| h.value.is_some_and(|value| wrong.contains(&(value as u64))));
-        let shown: Vec<_> = of_wrong.take(6).collect();
-        assert!(wrong.is_empty(), "{device}: {wrong:?} as in {shown:#?}");
+        let shown: Vec<_> = of_wrong.take(12).map(|h| (h.record, h.value)).collect();
+        assert!(wrong.is_empty(), "{device}: {wrong:?} as in {shown:?}");
         let mut at: Vec<_> = heard.iter().map(|h| h.at).collect();
         at.sort();
         at.dedup();
@@ -243,7 +244,8 @@ async fn sink(folder: &Path) -> (Sink, Arc<Metrics>) {
     };
     let buffer = Buffer::open(&config, metrics.clone()).await.unwrap();
     let board = Board::new(&[], Timestamp::now());
-    (Sink::new(buffer, metrics.clone(), board), metrics)
+    let (desk, _) = Desk::open(buffer.clone());
+    (Sink::new(buffer, metrics.clone(), board, desk), metrics)
 }
 
 #[tokio::test]

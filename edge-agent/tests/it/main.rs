@@ -6,6 +6,7 @@ mod camera_health; // what is wrong with simulated cameras, and an hour without 
 mod camera_rtsp; // through a server and a decoder nobody here wrote
 mod complete; // each due poll is a record or inside a gap
 mod config; // every problem in one run
+mod desired; // what the gateway wants the box to run
 mod heard; // what arrived, by device and point
 mod hj212; // data loggers of the environment
 mod hj212_host; // the HJ 212 host against loggers, strangers and kill -9

@@ -103,6 +103,13 @@ async fn restored(is_offline_first: bool) {
     .await;
     let sent = records(&host.arrived(), "").len();
     records_in_all(&host, sent + 5).await;
+    // What waited goes beside what is new; whatever is lost is never there.
+    host.until("every poll up to the newest", |arrived| {
+        let found = counts(arrived);
+        let newest = found.keys().last().copied();
+        (newest == Some(found.len() as u64)).then_some(())
+    })
+    .await;
     stop(running).await;
 
     let found = counts(&host.arrived());

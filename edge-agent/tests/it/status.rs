@@ -2,11 +2,16 @@
 
 use crate::{
     heard::write_config,
-    host::Host,
+    host::{Arrived, Host},
     instrument,
-    peers::{agent, free_port, spawn_agent, wait_for},
+    peers::{agent, free_port, spawn_agent, wait_for, wait_for_port},
 };
-use edge_agent::status::view::Status;
+use contract::{
+    payload::Scalar,
+    receipt::STATUS,
+    status::{AgentStatus, SourceState},
+};
+use edge_agent::{app::Running, config, status::view::Status};
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -113,4 +118,70 @@ async fn a_page_with_a_token_is_for_whoever_has_it() {
             "{path}: {answer:.60}"
         );
     }
+}
+
+/// How the agent said last that it does.
+fn said(arrived: &[Arrived]) -> Option<AgentStatus> {
+    arrived.iter().rev().find_map(|event| {
+        let Arrived::Message(_, message) = event else {
+            return None;
+        };
+        let is_status = |m: &&contract::payload::Metric| m.name.as_deref() == Some(STATUS);
+        match &message.metrics.iter().find(is_status)?.value {
+            Scalar::Text(text) => Some(serde_json::from_str(text).unwrap()),
+            _ => None,
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_is_told_how_much_of_what_devices_sent_could_not_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "0123456789abcdef\n").unwrap();
+    let host = Host::start().await;
+    let (door, logger) = (free_port(), free_port());
+    let sources = format!(
+        "[json_in]\nlisten = \"127.0.0.1:{door}\"\n[[json_in.device]]\nid = \"z\"\ntoken_file = \"token\"\nevery = \"1h\"\n\
+         [[json_in.device.point]]\nname = \"t\"\npointer = \"/t\"\nunit = \"1\"\nrange = [0, 9]\n\
+         [[hj212]]\nlisten = \"127.0.0.1:{logger}\"\n[[hj212.station]]\nmn = \"010000A8900016F000169DC0\"\n\
+         device = \"stack\"\nnetworks = [\"127.0.0.0/8\"]\n"
+    );
+    let path = write_config(folder.path(), host.port, &sources);
+    let config = config::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let running = Running::start(config).await.unwrap();
+    [door, logger].into_iter().for_each(wait_for_port);
+    let before = host.until("a first status", said).await;
+    let devices = |status: &AgentStatus| -> Vec<(String, SourceState)> {
+        let sources = status.sources.iter();
+        sources.map(|s| (s.device.to_string(), s.state)).collect()
+    };
+    let unknown = |device: &str| (device.to_owned(), SourceState::Unknown);
+    assert_eq!(before.lost.malformed, 0);
+    assert_eq!(devices(&before), [unknown("stack"), unknown("z")]);
+    let post = |body: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", door)).unwrap();
+        let length = body.len();
+        write!(stream, "POST /in/z HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer 0123456789abcdef\r\n\
+            Content-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(post("{\"t\":").contains(" 400 "));
+    assert!(post("{\"u\":1}").contains(" 422 "));
+    let mut stream = TcpStream::connect(("127.0.0.1", logger)).unwrap();
+    stream.write_all(b"no frame of any kind\r\n").unwrap();
+    drop(stream);
+    let metrics = running.metrics();
+    wait_for("all of it", || metrics.all_malformed() == 3);
+    // A device that begins to answer is told at once.
+    assert!(post("{\"t\":1}").contains(" 204 "));
+    let told = host.until("three", |arrived| {
+        said(arrived).filter(|status| status.lost.malformed >= 3)
+    });
+    let told = told.await;
+    assert_eq!(told.lost.malformed, 3);
+    let answers = ("z".to_owned(), SourceState::Answers);
+    assert_eq!(devices(&told), [unknown("stack"), answers]);
+    running.drain().await;
 }

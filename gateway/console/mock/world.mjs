@@ -1,7 +1,7 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
-const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: ["keep_agents"] };
+const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: ["keep_agents", "control_devices"] };
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
@@ -150,11 +150,45 @@ export function world() {
   const gapsOf = (s) => (s.id === "shahe-kitchen" ? [{ agent: agentOf(s), device: "cold-room", device_name: s.devices[0].name, from: Date.now() - 3 * DAY - 5 * HOUR, to: Date.now() - 3 * DAY - HOUR, readings: 240, why: "buffer_full", received_at: Date.now() - 3 * DAY }] : []);
   const agentOf = (s) => `agent-${s.id.split("-")[1]}`;
   const agentState = (s) => (s.status === "never" ? "unheard" : s.agents_online ? "online" : "offline");
+  /** Orders given here go no further. */
+  const given = [];
+  function give(agent, { device, action, reason }, user) {
+    if (!user.may.includes("control_devices")) return { status: 403, body: { error: "giving orders to devices is for an administrator; ask one", message: T("对现场设备下达命令（反控）由管理员办理", "giving orders to devices is for an administrator; ask one") } };
+    const order = { id: `g${given.length}`, agent, device, action, what: T("命令", "an order"), by: user.user, reason, given_at: Date.now(), expires_at: Date.now() + MIN, state: "sent", words: T("已发往边缘代理", "on its way to the agent"), heard_at: null, said: [], messages: 0, known: 0 };
+    given.unshift(order);
+    return ok(order);
+  }
+  /** One order that was done and one that the agent's configuration forbids. */
+  function ordersOf(agent) {
+    const order = (id, ago, action, what, state, words, more) => ({ id, agent, device: "stack-1", action, what, by: "root", reason: "数采仪时钟偏差超过五分钟", given_at: Date.now() - ago, expires_at: Date.now() - ago + MIN, state, words, heard_at: Date.now() - ago + 2000, said: [], messages: 0, known: 0, ...more });
+    return [
+      order("o2", 20 * MIN, { kind: "set_clock" }, T("校准时钟", "set the clock"), "refused", T("边缘代理的配置不允许（reverse_control），没有发给数采仪", "the agent's configuration does not allow it (reverse_control); the logger was not asked")),
+      order("o1", 30 * MIN, { kind: "read_clock" }, T("读取时钟", "read the clock"), "done", T("执行成功", "done"), { said: [{ name: "SystemTime", value: "20261128090000" }] }),
+    ];
+  }
+  const conf = new Map();
+  function configurationOf(s) {
+    const agent = agentOf(s);
+    if (!conf.has(agent)) {
+      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n';
+      const version = (n, why, became) => ({ version: n, text, files: {}, by: "管理员", why, at: Date.now() - (4 - n) * DAY, became });
+      const said = (state, ...reasons) => ({ state, at: Date.now() - 3 * DAY, reasons });
+      const versions = s.id === "shahe-kitchen" ? [version(2, "冷库换了记录仪", said("refused", 'configuration 2 of the gateway: device[1].address: "192.168.1.20" is not an address; write host:port, for example "192.168.1.20:502"')), version(1, "首次配置", said("applied"))] : [];
+      conf.set(agent, { agent, state: versions.length ? "refused" : "own", runs: versions.length ? 1 : 0, versions });
+    }
+    return conf.get(agent);
+  }
+  function configure(page, body, user) {
+    if (body.text.includes("site =")) return { status: 400, body: { error: "site is for the box's own file only; leave it out", message: T("site 只能写在盒子自己的文件里，请删去", "site is for the box's own file only; leave it out") } };
+    page.versions.unshift({ version: body.based_on + 1, text: body.text, files: body.files, by: user.name, why: body.why, at: Date.now(), became: null });
+    page.state = "waiting";
+    return ok(page);
+  }
   function fleetLine(s) {
     const state = agentState(s), week = [0, 1, 2, 3, 4, 5, 6].map((ago) => dayBalance(s, ago)).reduce(add);
     const buffer = { at: Date.now() - 20_000, records: state === "online" ? 3 : 2840, fill: state === "online" ? 0.001 : 0.18, oldest_at: Date.now() - (s.silent_for ?? 4000) };
     return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer,
-      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: "unknown", configuration_version: null, today: dayBalance(s, 0), week };
+      clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: configurationOf(s).state, configuration_wanted: configurationOf(s).versions[0]?.version ?? null, configuration_runs: configurationOf(s).runs, today: dayBalance(s, 0), week };
   }
   function fleetPage(s) {
     const share = (p, part) => ({ point: p.name, label: p.label, every_ms: MIN, balance: part });
@@ -256,7 +290,9 @@ export function world() {
       const entry = p[0] === "credit" && entries.find((e) => e.id === p[1]);
       if (entry) return act(entry, p[2], body, user);
       if (p[0] === "fleet" && !p[1]) return ok({ now: Date.now(), as_of: Date.now() - 1000, agents: sites.map(fleetLine).sort((a, b) => Number(b.state === "offline") - Number(a.state === "offline") || (a.today.share ?? 1) - (b.today.share ?? 1)) });
+      if (p[0] === "agents" && p[2] === "control") return method === "POST" ? give(p[1], body, user) : ok([...given.filter((o) => o.agent === p[1]), ...ordersOf(p[1])]);
       if (p[0] === "fleet") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? ok(fleetPage(s)) : null; }
+      if (p[0] === "agents" && p[2] === "configuration") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? (method === "POST" ? configure(configurationOf(s), body, user) : ok(configurationOf(s))) : null; }
       if (p[0] === "status") return ok(status());
       if (p[0] === "inspection") return ok(plan());
       if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };

@@ -2,6 +2,7 @@
 
 use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::coverage::{Balance, Line, promise};
+use crate::fleet::desired::Standing;
 use crate::ingest::dictionary::{Point, PointKey};
 use crate::ingest::hub::Heard;
 use crate::ingest::record::GapEntry;
@@ -141,7 +142,7 @@ pub async fn fleet_agent(
     .map(Json)
 }
 
-/// How much an agent asks for a look: one that is gone, then what is missing today and in the week; one of which nothing
+/// How much an agent asks for a look: one that is gone, one that does not run what is wanted, then what is missing today and in the week; one of which nothing
 /// ever came is last, since it is not installed yet.
 fn badness(line: &FleetLine) -> f64 {
     let state = match line.state {
@@ -150,7 +151,11 @@ fn badness(line: &FleetLine) -> f64 {
         AgentState::Offline | AgentState::Unheard => 4.0,
     };
     let lack = |balance: &BalanceView| 1.0 - balance.share.unwrap_or(1.0);
-    state + lack(&line.today) + lack(&line.week) / 2.0
+    let configuration = match line.configuration {
+        Standing::Refused | Standing::RolledBack | Standing::Other => 1.0,
+        Standing::Own | Standing::Waiting | Standing::Trial | Standing::Applied => 0.0,
+    };
+    state + configuration + lack(&line.today) + lack(&line.week) / 2.0
 }
 
 /// The latest reading of every point.
@@ -299,6 +304,8 @@ impl Inner {
         week.retain(|line| line.day == today);
         let said = Said::by(known);
         let heard = known.heard.as_ref().and_then(|heard| heard.heard_at);
+        let status = said.0.map(|(_, status)| status);
+        let (wanted, standing) = self.fleet.standing(&known.agent, status);
         Ok(FleetLine {
             agent: known.agent.to_string(),
             site: known.site.to_string(),
@@ -324,8 +331,9 @@ impl Inner {
             clock_trusted: said
                 .at("/clock/is_trusted")
                 .and_then(serde_json::Value::as_bool),
-            configuration_version: said.text("/configuration"),
-            configuration: Configuration::Unknown,
+            configuration: standing,
+            configuration_wanted: wanted,
+            configuration_runs: said.whole("/configuration/runs"),
             today: (&sum(&week)).into(),
             week: (&all).into(),
         })

@@ -115,7 +115,7 @@ pub async fn revoke(
     agents(SignedIn(user), Shared(api)).await
 }
 
-fn named(name: &str) -> Result<AgentId, ApiError> {
+pub(super) fn named(name: &str) -> Result<AgentId, ApiError> {
     AgentId::new(name)
         .map_err(|e| ApiError::bad(format!("边缘代理的名称不能用：{name:?}"), e.to_string()))
 }

@@ -6,6 +6,8 @@
 
 mod assets; // the console's files
 mod cases; // cases and their decisions
+mod configuration; // what an agent is to run
+mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
@@ -19,6 +21,7 @@ pub mod view; // what goes over the wire
 
 use crate::{
     account::{self, Act, User},
+    control::Control,
     coverage::Coverage,
     credit::Action,
     detect::{Signals, rule::Rule},
@@ -61,6 +64,8 @@ pub struct Inner {
     pub registry: Arc<Registry>,
     /// The agents.
     pub fleet: Fleet,
+    /// Orders to devices.
+    pub control: Control,
     /// The rules in force.
     pub rules: Vec<Rule>,
     /// 1 in earnest.
@@ -191,6 +196,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(fleet::enroll))
         .routes(routes!(fleet::agents, fleet::add))
         .routes(routes!(fleet::revoke))
+        .routes(routes!(configuration::versions, configuration::propose))
+        .routes(routes!(control::orders, control::order))
 }
 
 /// The description, as JSON text.

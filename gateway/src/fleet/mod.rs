@@ -6,9 +6,10 @@
 //! Time is the gateway's alone: it says when a renewal is due, so an agent's clock may be anything.
 //! Not promised: anything for agents of a broker or an authority that is not ours.
 //!
-//! Read in this order: `decide`, `store`, `enrol`, `task`.
+//! Read in this order: `decide`, `store`, `enrol`, `desired`, `task`.
 
 pub mod decide; // what a code allows, who tried too often, whether two boxes share an identity
+pub mod desired; // what each agent is to run, and what became of it
 pub mod enrol; // a code becomes a certificate, a certificate its successor
 pub mod store; // in records.db
 mod task; // watches, asks, renews
@@ -21,10 +22,10 @@ use crate::{
     registry::Registry,
     store::{Records, RecordsError},
 };
-use contract::{AgentId, SiteId, Timestamp, problems::Problems};
+use contract::{AgentId, SiteId, Timestamp, configuration::Outcome, problems::Problems};
 use decide::{Noticed, Tries};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -115,7 +116,30 @@ struct Inner {
     version: Mutex<i64>,
     tries: Mutex<Tries>,
     noticed: Mutex<HashMap<String, Noticed>>,
+    wanted: Mutex<Wanted>,
     wrong_codes: AtomicU64,
+}
+
+/// What agents are to run, as far as the records know.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// The newest version of each agent.
+    newest: BTreeMap<AgentId, desired::Version>,
+    /// What each agent said last became of a version; what is in here is in the records if the version is ours.
+    became: HashMap<AgentId, Outcome>,
+}
+
+impl Wanted {
+    fn read(records: &Records) -> Result<Wanted, RecordsError> {
+        let newest = desired::newest(records)?;
+        let mut became = HashMap::new();
+        for agent in newest.keys() {
+            let outcomes = desired::outcomes(records, Some(agent))?.into_iter();
+            let last = outcomes.max_by_key(|outcome| outcome.version);
+            became.extend(last.map(|outcome| (agent.clone(), outcome)));
+        }
+        Ok(Wanted { newest, became })
+    }
 }
 
 /// Who may connect, by name: the agents of the registry and those that were enrolled.
@@ -212,6 +236,7 @@ impl Fleet {
         plan: Plan,
     ) -> Result<Fleet, RecordsError> {
         let version = store::version(&records)?;
+        let wanted = Wanted::read(&records)?;
         Ok(Fleet(Arc::new(Inner {
             records,
             registry,
@@ -223,6 +248,7 @@ impl Fleet {
             version: Mutex::new(version),
             tries: Mutex::default(),
             noticed: Mutex::default(),
+            wanted: Mutex::new(wanted),
             wrong_codes: AtomicU64::new(0),
         })))
     }
@@ -234,6 +260,7 @@ impl Fleet {
         if *version != now {
             let clients = clients(&self.0.records, &self.0.registry)?;
             self.0.broker.admit(clients);
+            *lock(&self.0.wanted) = Wanted::read(&self.0.records)?;
             *version = now;
         }
         Ok(())
@@ -247,6 +274,48 @@ impl Fleet {
         store::revoke(&self.0.records, agent, &site, by, reason, Timestamp::now())?;
         self.refresh()?;
         Ok(true)
+    }
+
+    /// Keeps a new version of what an agent is to run. `None` if there is no such agent.
+    pub fn propose(
+        &self,
+        agent: &AgentId,
+        new: desired::New,
+        by: &str,
+    ) -> Result<Option<desired::Version>, desired::ProposeError> {
+        if site_of(&self.0.records, &self.0.registry, agent)?.is_none() {
+            return Ok(None);
+        }
+        let version = desired::propose(&self.0.records, agent, new, by, Timestamp::now())?;
+        self.refresh()?;
+        Ok(Some(version))
+    }
+
+    /// Whether there is such an agent.
+    pub fn has(&self, agent: &AgentId) -> Result<bool, RecordsError> {
+        site_of(&self.0.records, &self.0.registry, agent).map(|site| site.is_some())
+    }
+
+    /// All versions of what an agent is to run, the newest first, and what became of them.
+    pub fn versions(
+        &self,
+        agent: &AgentId,
+    ) -> Result<(Vec<desired::Version>, Vec<Outcome>), RecordsError> {
+        let versions = desired::versions(&self.0.records, agent)?;
+        Ok((versions, desired::outcomes(&self.0.records, Some(agent))?))
+    }
+
+    /// The version that an agent is to run, if any, and how it stands, from what it says of itself.
+    pub fn standing(
+        &self,
+        agent: &AgentId,
+        status: Option<&serde_json::Value>,
+    ) -> (Option<u64>, desired::Standing) {
+        let wanted = lock(&self.0.wanted);
+        let version = wanted.newest.get(agent).map(|version| &version.desired);
+        let report = status.and_then(desired::report);
+        let standing = desired::standing(version, report.as_ref(), wanted.became.get(agent));
+        (version.map(|version| version.version), standing)
     }
 
     /// All agents: of the registry, enrolled, or with a code, by name.

@@ -82,7 +82,8 @@ pub struct New<'a> {
     pub origin: Origin,
 }
 
-fn bump(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Something changed that a running gateway must see.
+pub fn bump(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO progress VALUES ('fleet', 1) ON CONFLICT(name) DO UPDATE SET n = n + 1",
         [],

@@ -1,13 +1,17 @@
-//! Watches the records, notes who was seen, asks for renewals that are due and answers them.
+//! Watches the records, notes who was seen, asks for renewals that are due and answers them, and tells agents what they are to
+//! run.
 
-use super::{Fleet, lock, store};
+use super::{Fleet, desired, lock, store};
 use crate::{
     broker::{AgentEvent, Identity, Role},
     certificate::Certificate,
+    ingest::{Command, Ingest},
     store::RecordsError,
 };
 use contract::{
-    AgentId, SiteId, Timestamp, payload,
+    AgentId, SiteId, Timestamp,
+    configuration::{Desired, Outcome},
+    payload,
     topic::{Kind, Topic},
 };
 use std::{
@@ -23,6 +27,8 @@ use tokio::{
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// A renewal that is due is asked for again after this.
 const ASK_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked at who is to run something else.
+const WANT_EVERY: Duration = Duration::from_secs(1);
 /// How often the gateway's own certificate is looked at, and what is old is forgotten.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 86_400_000;
@@ -34,11 +40,14 @@ const CODES_KEPT_DAYS: i64 = 30;
 struct Pass {
     seen: Vec<(Certificate, Timestamp)>,
     requests: Vec<(Certificate, String)>,
+    became: Vec<(AgentId, Outcome)>,
 }
 
 /// Runs until told to stop.
 pub async fn run(
     fleet: Fleet,
+    ingest: Ingest,
+    outward: Option<mpsc::Sender<Command>>,
     mut events: mpsc::Receiver<AgentEvent>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -46,6 +55,8 @@ pub async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pass = Pass::default();
     let mut asked = HashMap::new();
+    let mut told = HashMap::new();
+    let mut looked_at: Option<Instant> = None;
     let mut kept_at: Option<Instant> = None;
     let mut failing = false;
     loop {
@@ -84,6 +95,37 @@ pub async fn run(
             }
         }
         fleet.ask(&mut asked, Timestamp::now());
+        if looked_at.is_none_or(|at| at.elapsed() >= WANT_EVERY) {
+            looked_at = Some(Instant::now());
+            let (due, became) = fleet.look(&ingest, &mut told);
+            pass.became = became;
+            for (site, agent, desired) in due {
+                let body = payload::configuration_command(Timestamp::now(), &desired);
+                if let Some(outward) = &outward {
+                    let topic = command_topic(site.clone(), agent.clone());
+                    // A queue that is full: the next time.
+                    let _full = outward.try_send(Command {
+                        topic: topic.to_string(),
+                        payload: body.clone(),
+                    });
+                }
+                fleet.command(site, agent, body);
+            }
+        }
+    }
+}
+
+/// When an agent was last told of which version.
+type Told = HashMap<AgentId, (Instant, u64)>;
+/// A site, an agent of it, and what it is to run.
+type Due = (SiteId, AgentId, Desired);
+
+fn command_topic(site: SiteId, agent: AgentId) -> Topic {
+    Topic {
+        site,
+        kind: Kind::NodeCommand,
+        agent,
+        device: None,
     }
 }
 
@@ -127,6 +169,11 @@ impl Fleet {
         if !pass.seen.is_empty() {
             store::seen(&self.0.records, &pass.seen)?;
         }
+        for (agent, outcome) in &pass.became {
+            desired::became(&self.0.records, agent, outcome, Timestamp::now())?;
+            let mut wanted = lock(&self.0.wanted);
+            wanted.became.insert(agent.clone(), outcome.clone());
+        }
         self.refresh()?;
         for (certificate, csr) in &pass.requests {
             match self.renew(certificate, csr, Timestamp::now()) {
@@ -169,13 +216,41 @@ impl Fleet {
         }
     }
 
+    /// Who has not heard of what it is to run, and what became of it according to those who have. Nobody is told twice
+    /// within [`ASK_EVERY`].
+    fn look(&self, ingest: &Ingest, told: &mut Told) -> (Vec<Due>, Vec<(AgentId, Outcome)>) {
+        told.retain(|_, (at, _)| at.elapsed() < ASK_EVERY);
+        let wanted = lock(&self.0.wanted);
+        let (mut due, mut became) = (Vec::new(), Vec::new());
+        if wanted.newest.is_empty() {
+            return (due, became);
+        }
+        for heard in ingest.heard() {
+            let Some(version) = wanted.newest.get(&heard.agent) else {
+                continue;
+            };
+            let digest = version.desired.digest();
+            let report = heard.status.as_ref();
+            let report = report.and_then(|(_, status)| desired::report(status));
+            let newest = report.and_then(|report| report.newest);
+            let is_heard = newest.as_ref().is_some_and(|o| o.digest == digest);
+            if let Some(outcome) = newest
+                && wanted.became.get(&heard.agent) != Some(&outcome)
+            {
+                became.push((heard.agent.clone(), outcome));
+            }
+            let number = version.desired.version;
+            let is_told = told.get(&heard.agent).is_some_and(|(_, n)| *n == number);
+            if heard.is_online && !is_heard && !is_told {
+                told.insert(heard.agent.clone(), (Instant::now(), number));
+                due.push((heard.site, heard.agent, version.desired.clone()));
+            }
+        }
+        (due, became)
+    }
+
     fn command(&self, site: SiteId, agent: AgentId, body: Vec<u8>) {
-        let topic = Topic {
-            site,
-            kind: Kind::NodeCommand,
-            agent,
-            device: None,
-        };
+        let topic = command_topic(site, agent);
         if !self.0.broker.publish(&topic.to_string(), body) {
             tracing::warn!(%topic, "an agent could not be told; it is told again");
         }

@@ -4,7 +4,11 @@ use super::decode::{Metric, Value};
 use super::record::{DataHead, Encoder, GapEntry, RawHead};
 use super::refused::Reason;
 use super::session::{Fault, check_time};
-use contract::{AgentId, DeviceId, Gap, SiteId, Timestamp, receipt};
+use contract::{
+    AgentId, DeviceId, Gap, SiteId, Timestamp,
+    control::{CONTROL, Report},
+    receipt,
+};
 
 /// Which of our metrics one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,7 @@ pub(super) enum Ours {
     Gap,
     Raw,
     Status,
+    Control,
 }
 
 impl Ours {
@@ -21,6 +26,7 @@ impl Ours {
             receipt::GAP => Some(Ours::Gap),
             receipt::RAW => Some(Ours::Raw),
             receipt::STATUS => Some(Ours::Status),
+            CONTROL => Some(Ours::Control),
             _ => None,
         }
     }
@@ -40,6 +46,7 @@ pub struct Beside<'a> {
     gaps: Vec<Gap>,
     raws: Vec<&'a [u8]>,
     pub(super) status: Option<serde_json::Value>,
+    pub(super) reports: Option<Vec<Report>>,
 }
 
 impl<'a> Beside<'a> {
@@ -56,7 +63,11 @@ impl<'a> Beside<'a> {
                 Ok(status) => self.status = Some(status),
                 Err(error) => faults.push((Reason::Malformed, format!("OneDoor/Status: {error}"))),
             },
-            (Ours::Raw | Ours::Status, _) => {
+            (Ours::Control, Value::Text(text)) => match serde_json::from_slice(text) {
+                Ok(reports) => self.reports = Some(reports),
+                Err(error) => faults.push((Reason::Malformed, format!("{CONTROL}: {error}"))),
+            },
+            (Ours::Raw | Ours::Status | Ours::Control, _) => {
                 faults.push((Reason::Malformed, format!("{ours:?} has another type")));
             }
         }

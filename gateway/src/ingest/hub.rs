@@ -9,6 +9,7 @@ use super::record::{self, Encoder, Entry};
 use super::refused::{Reason, Refused, RefusedLog, Tally};
 use super::session::Node;
 use crate::metrics::Metrics;
+use contract::control::Report;
 use contract::problems::Problems;
 use contract::{AgentId, DeviceId, SiteId, Timestamp};
 use journal::{Journal, Staged};
@@ -328,6 +329,23 @@ impl Ingest {
                 (node.site.clone(), node.agent.clone(), node.is_online())
             })
             .collect()
+    }
+
+    /// True between an agent's birth and death.
+    pub fn is_online(&self, site: &SiteId, agent: &AgentId) -> bool {
+        let node = self.known(site, agent);
+        node.is_some_and(|node| lock(&node).is_online())
+    }
+
+    /// What an agent said last of the orders it was given.
+    pub fn reports(&self, site: &SiteId, agent: &AgentId) -> Vec<Report> {
+        let node = self.known(site, agent);
+        node.map_or(Vec::new(), |node| lock(&node).reports().to_vec())
+    }
+
+    fn known(&self, site: &SiteId, agent: &AgentId) -> Option<SharedNode> {
+        let nodes = lock(&self.0.nodes);
+        nodes.get(&(site.clone(), agent.clone())).cloned()
     }
 
     /// What is known now of the agents heard of since the start.

@@ -15,6 +15,7 @@ use super::refused::Reason;
 use super::table::{Slot, Table};
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
+    control::Report,
     payload::EVERY,
     receipt::{self, Receipt},
 };
@@ -115,6 +116,8 @@ pub struct Node {
     heard_at: Option<Timestamp>,
     /// What it said last of itself, and when.
     status: Option<(Timestamp, serde_json::Value)>,
+    /// What it said last of the orders it was given.
+    reports: Vec<Report>,
 }
 
 impl Node {
@@ -140,6 +143,7 @@ impl Node {
             asked_at: None,
             heard_at: None,
             status: None,
+            reports: Vec::new(),
         }
     }
 
@@ -156,6 +160,11 @@ impl Node {
     /// What it said last of itself, and when that came.
     pub fn status(&self) -> Option<&(Timestamp, serde_json::Value)> {
         self.status.as_ref()
+    }
+
+    /// What it said last of the orders it was given.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
     }
 
     /// The devices heard of, and whether each is online.
@@ -460,6 +469,9 @@ impl Node {
         beside.check(sequence, now, faults);
         if let Some(status) = beside.status.take() {
             self.status = Some((now, status));
+        }
+        if let Some(reports) = beside.reports.take() {
+            self.reports = reports;
         }
         let mut numbered = None;
         if sequence > 0 {

@@ -1,7 +1,8 @@
 //! The connection to the host: send, wait for the answer, repeat, answer what the host asks. Writes the truth.
 
+use super::control::{Asked, Control, Served};
 use super::faults::Fault;
-use super::plan::{Message, digits};
+use super::plan::{Intervals, Message, digits};
 use super::wire::{Checked, Heard, Packet, hear};
 use super::{Args, Clock};
 use anyhow::Context;
@@ -43,6 +44,25 @@ struct Attempt<'a> {
     readings: &'a [(&'static str, &'static str, f64)],
 }
 
+impl<'a> Attempt<'a> {
+    /// The first, without faults.
+    fn of(packet: &'a Packet, message: &'a Message, bytes: &[u8]) -> Attempt<'a> {
+        Attempt {
+            sent_ms: jiff::Timestamp::now().as_millisecond(),
+            qn: &packet.qn,
+            cn: &packet.cn,
+            mn: &packet.mn,
+            data_time: &message.data_time,
+            part: packet.part,
+            attempt: 0,
+            backfill: packet.is_backfill,
+            faults: Vec::new(),
+            bytes: String::from_utf8_lossy(bytes).into_owned(),
+            readings: &message.truth,
+        }
+    }
+}
+
 /// The answer to an exchange, or that there was none.
 #[derive(serde::Serialize)]
 struct Outcome<'a> {
@@ -60,13 +80,18 @@ pub struct Link {
     received: Vec<u8>,
     messages: u64,
     last_qn_ms: i64,
+    /// How far its clock is ahead.
+    ahead_ms: i64,
+    intervals: Intervals,
+    /// The request that was carried out last.
+    served: Option<String>,
     truth: Option<File>,
     history: VecDeque<Message>,
 }
 
 impl Link {
     /// Not connected yet.
-    pub fn new(args: Args, clock: Clock) -> anyhow::Result<Self> {
+    pub fn new(args: Args, clock: Clock, intervals: Intervals) -> anyhow::Result<Self> {
         let key = args
             .key
             .as_deref()
@@ -79,6 +104,10 @@ impl Link {
             .map(open)
             .transpose()
             .context("cannot open the truth file")?;
+        let ahead = args.fault.iter().find_map(|fault| match fault {
+            Fault::Clock(s) => Some(s * 1000),
+            _ => None,
+        });
         Ok(Link {
             args,
             clock,
@@ -88,6 +117,9 @@ impl Link {
             received: Vec::new(),
             messages: 0,
             last_qn_ms: 0,
+            ahead_ms: ahead.unwrap_or(0),
+            intervals,
+            served: None,
             truth,
             history: VecDeque::new(),
         })
@@ -134,7 +166,7 @@ impl Link {
         for pno in 1..=pnum {
             let first = (pno as usize - 1) * size;
             let data = message.data(first..count.min(first + size));
-            let mut packet = self.packet(message.cn, data, is_late, &faults);
+            let mut packet = self.packet(message.cn, data, is_late);
             if pnum > 1 {
                 packet.part = Some((pnum, pno));
                 packet.flag |= 2;
@@ -144,7 +176,7 @@ impl Link {
                 .await?;
             sent.is_answered &= answered;
             if answered && faults.iter().any(|f| matches!(f, Fault::Conflict(_))) {
-                let mut other = self.packet(message.cn, altered(&packet.data), is_late, &faults);
+                let mut other = self.packet(message.cn, altered(&packet.data), is_late);
                 (other.part, other.flag) = (packet.part, packet.flag);
                 self.until_answered(&other, message, &faults, &mut sent.attempts)
                     .await?;
@@ -154,23 +186,26 @@ impl Link {
             }
         }
         if sent.is_answered && message.cn != "9015" {
-            self.history.push_back(message.clone());
-            if self.history.len() > HISTORY {
-                self.history.pop_front();
-            }
+            self.keep(message.clone());
         }
         Ok(sent)
     }
 
-    fn packet(&mut self, cn: &str, data: String, is_late: bool, faults: &[Fault]) -> Packet {
-        let ahead = faults.iter().find_map(|f| {
-            if let Fault::Clock(s) = f {
-                Some(*s)
-            } else {
-                None
-            }
-        });
-        let now_ms = self.clock.now_ms() + ahead.unwrap_or(0) * 1000;
+    /// Keeps a message for questions about the past.
+    pub fn keep(&mut self, message: Message) {
+        self.history.push_back(message);
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+    }
+
+    /// How often what is sent; the host may have changed it.
+    pub fn intervals(&self) -> Intervals {
+        self.intervals
+    }
+
+    fn packet(&mut self, cn: &str, data: String, is_late: bool) -> Packet {
+        let now_ms = self.clock.now_ms() + self.ahead_ms;
         // Two exchanges never share a QN.
         self.last_qn_ms = now_ms.max(self.last_qn_ms + 1);
         let qn = format!(
@@ -209,17 +244,9 @@ impl Link {
             *attempts += 1;
             let bytes = self.bytes(packet, faults, attempt);
             let line = Attempt {
-                sent_ms: jiff::Timestamp::now().as_millisecond(),
-                qn: &packet.qn,
-                cn: &packet.cn,
-                mn: &packet.mn,
-                data_time: &message.data_time,
-                part: packet.part,
                 attempt,
-                backfill: packet.is_backfill,
                 faults: faults.iter().map(|f| f.name()).collect(),
-                bytes: String::from_utf8_lossy(&bytes).into_owned(),
-                readings: &message.truth,
+                ..Attempt::of(packet, message, &bytes)
             };
             self.tell(&line)?;
             if !self.write(&bytes).await {
@@ -318,49 +345,118 @@ impl Link {
     }
 
     async fn serve(&mut self, heard: &Heard) -> anyhow::Result<()> {
-        let field = |name: &str| heard.field(name).unwrap_or_default().to_owned();
-        let (cn, qn) = (field("CN"), field("QN"));
-        if !heard.is_right || matches!(cn.as_str(), "9011" | "9012" | "9013" | "9014") {
+        let field = |name: &str| heard.field(name).unwrap_or_default();
+        let (cn, qn) = (field("CN"), field("QN").to_owned());
+        let is_answer = matches!(cn, "9011" | "9012" | "9013" | "9014");
+        if !heard.is_right || is_answer || self.args.control == Control::Silent {
             return Ok(());
         }
-        let is_question = matches!(cn.as_str(), "1011" | "2011" | "2051" | "2061" | "2031");
-        let refusal = match () {
-            () if field("PW") != self.args.pw => Some(3),
-            () if field("MN") != self.args.mn => Some(4),
-            () if !is_question => Some(8),
-            () => None,
+        let asked = Asked::read(cn, |name| heard.field(name));
+        let refusal = match &asked {
+            _ if field("PW") != self.args.pw => Some(3),
+            _ if field("MN") != self.args.mn => Some(4),
+            None => Some(8),
+            Some(_) if self.args.control == Control::Refuses => Some(2),
+            Some(_) => None,
         };
-        self.reply(&qn, "9011", format!("QnRtn={}", refusal.unwrap_or(1)))
-            .await?;
-        if refusal.is_some() {
+        let code = refusal.unwrap_or(1);
+        self.reply(&qn, "9011", format!("QnRtn={code}")).await?;
+        let Some(asked) = asked.filter(|_| refusal.is_none()) else {
+            return Ok(());
+        };
+        // A repeat of what was done already gets its answers and is not done again.
+        if self.served.as_ref() != Some(&qn) {
+            self.served = Some(qn.clone());
+            let (served, data) = (cn, heard.text.as_str());
+            self.tell(&Served { served, data })?;
+            self.carry_out(&asked);
+        }
+        if self.args.control == Control::Stuck {
             return Ok(());
         }
-        let messages: Vec<Message> = if cn == "1011" {
-            let now = digits(self.clock.now_ms() / 1000);
-            let items = vec![format!("SystemTime={now}")];
-            vec![Message {
-                cn: "1011",
-                data_time: String::new(),
-                items,
-                truth: Vec::new(),
-            }]
-        } else {
-            let (from, to) = (field("BeginTime"), field("EndTime"));
-            let asked = |m: &&Message| m.cn == cn && m.data_time >= from && m.data_time <= to;
-            self.history.iter().filter(asked).cloned().collect()
-        };
-        for message in &messages {
-            let mut packet =
-                self.packet(message.cn, message.data(0..message.items.len()), false, &[]);
+        let messages = self.told(&asked);
+        let is_empty = messages.is_empty() && asked.wants_data();
+        for message in messages {
+            let is_own = matches!(message.cn, "2011" | "2051" | "2061" | "2031" | "3020");
+            let data = message.data(0..message.items.len());
+            let mut packet = self.packet(message.cn, data, false);
             packet.flag &= !1;
-            self.write(&packet.encode(None, Checked::Right)).await;
+            if !is_own {
+                packet.qn.clone_from(&qn);
+            }
+            let bytes = packet.encode(None, Checked::Right);
+            self.tell(&Attempt::of(&packet, &message, &bytes))?;
+            self.write(&bytes).await;
         }
-        let result = if messages.is_empty() { 100 } else { 1 };
+        let result = if is_empty { 100 } else { 1 };
         self.reply(&qn, "9012", format!("ExeRtn={result}")).await
     }
 
+    fn carry_out(&mut self, asked: &Asked) {
+        match asked {
+            Asked::SetClock { second } => {
+                self.ahead_ms = second * 1000 - self.clock.now_ms();
+            }
+            Asked::SetInterval { real_time_s } => self.intervals.real_time_s = *real_time_s,
+            Asked::SetMinutes { minutes } => self.intervals.minute_s = minutes * 60,
+            _ => {}
+        }
+    }
+
+    /// What is said to it.
+    fn told(&self, asked: &Asked) -> Vec<Message> {
+        let now_s = (self.clock.now_ms() + self.ahead_ms) / 1000;
+        let one = |cn, data_time: String, items| {
+            let truth = Vec::new();
+            vec![Message {
+                cn,
+                data_time,
+                items,
+                truth,
+            }]
+        };
+        let field =
+            |cn, name: &str, value: String| one(cn, String::new(), vec![format!("{name}={value}")]);
+        match asked {
+            Asked::Clock => field("1011", "SystemTime", digits(now_s)),
+            Asked::Interval => field(
+                "1061",
+                "RtdInterval",
+                self.intervals.real_time_s.to_string(),
+            ),
+            Asked::Minutes => {
+                let minutes = self.intervals.minute_s / 60;
+                field("1063", "MinInterval", minutes.to_string())
+            }
+            Asked::Identity { factor } => {
+                let items = vec![
+                    format!("PolId={factor}"),
+                    format!("{factor}-SN=SIM{}", self.args.seed),
+                ];
+                one("3019", String::new(), items)
+            }
+            Asked::Information { factor, info } => {
+                let last = self.history.iter().rfind(|m| m.cn == "3020");
+                let name = format!("{info}-Info=");
+                let known = last.and_then(|m| m.items.iter().find(|item| item.starts_with(&name)));
+                known.map_or(Vec::new(), |item| {
+                    let items = vec![format!("PolId={factor}"), item.clone()];
+                    one("3020", digits(now_s), items)
+                })
+            }
+            Asked::Data { cn, from, to } => {
+                let is_asked =
+                    |m: &&Message| m.cn == *cn && m.data_time >= *from && m.data_time <= *to;
+                self.history.iter().filter(is_asked).cloned().collect()
+            }
+            Asked::SetClock { .. } | Asked::SetInterval { .. } | Asked::SetMinutes { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
     async fn reply(&mut self, qn: &str, cn: &str, data: String) -> anyhow::Result<()> {
-        let mut packet = self.packet(cn, data, false, &[]);
+        let mut packet = self.packet(cn, data, false);
         packet.qn = qn.to_owned();
         packet.flag &= !1;
         self.write(&packet.encode(None, Checked::Right)).await;

@@ -2,13 +2,16 @@
 //!
 //! Promise: every message waits for its 9014 (heartbeats for 9013), is repeated after the time-out as often as said,
 //! and is kept and sent again as back-fill if the host never answers; what was sent is in the truth file, attempt by
-//! attempt. Requests of the host are answered: 1011, 2011, 2051, 2061, 2031, and 9011 QnRtn=8 for all else.
+//! attempt. Requests of the host are answered: 1011, 1012, 1061 to 1064, 2011, 2051, 2061, 2031, 3019, 3020, and 9011 QnRtn=8
+//! for all else; what was carried out is in the truth file too.
 
+mod control; // what a host asks
 mod faults; // what goes wrong, and how often
 mod link; // the connection: send, wait, repeat, answer
 pub mod plan; // what is to be said when
 pub mod wire; // packets as bytes
 
+pub use control::Control;
 pub use faults::Fault;
 use link::Link;
 use plan::{Intervals, Message, Plan, Standard};
@@ -80,6 +83,12 @@ pub struct Args {
     /// Seed of the values.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// What becomes of requests of the host.
+    #[arg(long, value_enum, default_value = "obeys")]
+    pub control: Control,
+    /// Minute data of the first so many seconds of the site is kept, and sent only when the host asks for it.
+    #[arg(long, default_value_t = 0)]
+    pub keep_back: i64,
     /// Appends what was sent, as JSON lines.
     #[arg(long)]
     pub truth: Option<PathBuf>,
@@ -114,7 +123,7 @@ pub async fn run(args: Args) -> anyhow::Result<Done> {
     let clock = Clock::new(&args);
     let begun = clock.begun_ms / 1000;
     let mut plan = Plan::new(args.standard, intervals, args.st != "32", args.seed, begun);
-    let mut link = Link::new(args.clone(), clock)?;
+    let mut link = Link::new(args.clone(), clock, intervals)?;
     let mut waiting: VecDeque<(Message, bool)> = VecDeque::new();
     let mut done = Done::default();
     loop {
@@ -124,7 +133,14 @@ pub async fn run(args: Args) -> anyhow::Result<Done> {
         let is_away = args
             .outage
             .is_some_and(|(from, length)| (from..from + length).contains(&(now - begun)));
-        waiting.extend(plan.due(now).into_iter().map(|message| (message, false)));
+        plan.set_intervals(link.intervals());
+        for message in plan.due(now) {
+            let is_kept_back = message.cn == "2051" && now < begun + args.keep_back;
+            match is_kept_back {
+                true => link.keep(message),
+                false => waiting.push_back((message, false)),
+            }
+        }
         while waiting.len() > KEPT_MAX {
             waiting.pop_front();
             done.lost += 1;

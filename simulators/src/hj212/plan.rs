@@ -152,6 +152,11 @@ impl Plan {
         plan
     }
 
+    /// From now on it is sent so often.
+    pub fn set_intervals(&mut self, intervals: Intervals) {
+        self.intervals = intervals;
+    }
+
     /// What is due by `now` (seconds since 1970), in the order of its time.
     pub fn due(&mut self, now: i64) -> Vec<Message> {
         let mut messages = Vec::new();

@@ -27,10 +27,10 @@ use tests::client::install_tls;
 const DAY: i64 = 86_400_000;
 const VALID: Duration = Duration::from_secs(900);
 
-struct World {
+pub struct World {
     folder: tempfile::TempDir,
-    running: gateway::app::Running,
-    records: Records,
+    pub running: gateway::app::Running,
+    pub records: Records,
 }
 
 fn named(name: &str) -> (AgentId, SiteId) {
@@ -38,7 +38,7 @@ fn named(name: &str) -> (AgentId, SiteId) {
 }
 
 impl World {
-    async fn start() -> World {
+    pub async fn start() -> World {
         install_tls();
         let folder = tempfile::tempdir().unwrap();
         let config = World::config(folder.path());
@@ -81,7 +81,7 @@ impl World {
         CaFolder::new(&self.path("data/ca"))
     }
 
-    fn code(&self, agent: &str) -> Code {
+    pub fn code(&self, agent: &str) -> Code {
         let config = World::config(self.folder.path());
         let ((agent, site), now) = (named(agent), Timestamp::now());
         let (records, registry, plan) = (&self.records, &config.registry, &config.fleet);
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    async fn enrol(&self, code: Code, folder: &str) -> anyhow::Result<PathBuf> {
+    pub async fn enrol(&self, code: Code, folder: &str) -> anyhow::Result<PathBuf> {
         let at = format!("http://{}", self.running.http);
         let enrolled = self.enrolment(&at, code, folder).run().await?;
         Ok(enrolled.1)

@@ -1,6 +1,10 @@
 //! The whole system, one story per file.
 
+mod clock;
+mod configuration;
 mod enrol;
+mod hj212;
+mod hj212_control;
 mod influx_servers;
 mod link;
 mod outage;

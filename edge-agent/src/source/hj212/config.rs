@@ -1,22 +1,23 @@
 //! Where the host listens and whose frames it takes: the `[[hj212]]` part of the configuration.
 
 use super::sm4::Key;
-use crate::{config::read_text, section::Section, source::Described};
-use contract::{DeviceId, problems::Problems};
+use crate::{folder::Folder, section::Section, source::Described};
+use contract::{DeviceId, control::Right, problems::Problems};
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
-    path::Path,
     str::FromStr,
     time::Duration,
 };
 
 /// How long a station may be silent, whatever it promised.
 const IDLE: Duration = Duration::from_secs(300);
+/// OverTime (HJ 212-2017 Table 1).
+const OVER_TIME: Duration = Duration::from_secs(10);
 const MN_MAX: usize = 64;
 
 /// Where data loggers connect to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Door {
     /// The address.
     pub listen: SocketAddr,
@@ -29,12 +30,16 @@ pub struct Door {
     pub idle: Duration,
     /// Several stations may use one connection (a concentrator).
     pub is_shared: bool,
+    /// What the gateway may order from the stations (`reverse_control` of the box's own file); nothing if it is empty.
+    pub rights: Vec<Right>,
+    /// How long a station has for an answer to a request.
+    pub over_time: Duration,
     /// Whose frames are taken.
     pub stations: Vec<Station>,
 }
 
 /// One data logger.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Station {
     /// The MN it says.
     pub mn: String,
@@ -117,13 +122,15 @@ fn as_bits(address: IpAddr) -> u128 {
 }
 
 /// Reads it.
-pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Door> {
+pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Door> {
     let listen = part.parsed("listen", "\"0.0.0.0:9212\"", problems);
     let connections_max = part.integer_or("connections_max", 64, 1, 10_000, problems);
     let frames_per_s = part.integer_or("frames_per_s", 100, 1, 100_000, problems);
     let limits = (Duration::from_millis(100), Duration::from_secs(86_400));
     let idle = part.duration("idle", Some(IDLE), limits, problems);
     let is_shared = part.flag("shared", problems);
+    let limits = (Duration::from_millis(100), Duration::from_secs(300));
+    let over_time = part.duration("over_time", Some(OVER_TIME), limits, problems);
     let mut stations = Vec::new();
     let mut mns = HashSet::new();
     for part in part.sections("station", problems) {
@@ -144,11 +151,13 @@ pub fn read(mut part: Section, folder: &Path, problems: &mut Problems) -> Option
         frames_per_s: u32::try_from(frames_per_s).ok()?,
         idle: idle?,
         is_shared,
+        rights: Vec::new(),
+        over_time: over_time?,
         stations,
     })
 }
 
-fn station(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Station> {
+fn station(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Station> {
     let mn: Option<String> = part.parsed("mn", "\"010000A8900016F000169DC0\"", problems);
     if let Some(mn) = &mn
         && !is_mn(mn)
@@ -166,9 +175,8 @@ fn station(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<
         }
     }
     let key = part.text_if_there("key_file", problems).and_then(|name| {
-        let path = folder.join(name);
         let fix = "name a file with the SM4 key that the agent's user can read";
-        let text = read_text(&path, fix, problems)?;
+        let (path, text) = folder.secret(&name, fix, problems)?;
         let key = text.trim_end().parse::<Key>();
         let wrong = |error| problems.add(path.display(), error, "write the key alone into it");
         key.map_err(wrong).ok()

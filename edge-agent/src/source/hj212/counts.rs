@@ -40,6 +40,8 @@ pub struct Counts {
     pub frames_not_stored: Count,
     /// Splits of which packets never came.
     pub splits_incomplete: Count,
+    /// Requests sent to loggers, repeats included.
+    pub requests: Count,
     /// Waits of a connection that sent too fast.
     pub throttled: Count,
     complaints: Mutex<BTreeMap<(String, &'static str), Complained>>,

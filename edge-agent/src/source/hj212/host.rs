@@ -1,21 +1,27 @@
-//! The host: takes connections of data loggers, stores their frames, then answers. Nothing else is ever sent: reverse
-//! control is not built.
+//! The host: takes connections of data loggers, stores their frames, then answers. Requests are sent only where the
+//! configuration allows reverse control.
 //!
 //! Promise: an answer says that the frame is on disk. What is not answered comes again; what comes again is known.
 //! Whatever a connection does, it holds at most 64 KiB, and it ends if no good frame comes.
 
+mod asking; // orders become requests
+
 use super::config::{Door, Station};
+use super::control::{Answered, Exchange};
 use super::counts::Counts;
 use super::frame::{Event, Framer};
 use super::station::{Memory, Seen, State};
 use super::verdict::{Refusal, Taken, Verdict, judge};
 use crate::{record::Record, source::Sink, stop::Stop};
-use contract::{Absence, Quality, Reading, Timestamp};
+use contract::{
+    Absence, Quality, Reading, Timestamp,
+    control::{Order, Outcome, Refusal as Refused},
+};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Mutex,
+    sync::{Mutex, mpsc},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
@@ -33,6 +39,8 @@ const QUIET: Duration = Duration::from_secs(5);
 const WRITE: Duration = Duration::from_secs(10);
 /// Foreign frames in a row that end a connection.
 const FOREIGN_MAX: u32 = 3;
+/// Orders that wait for a connection or for the host; the desk gives one for each station.
+const ORDERS: usize = 64;
 
 /// Runs until told to stop.
 pub async fn run(door: Door, sink: Sink, mut stop: Stop) {
@@ -41,6 +49,11 @@ pub async fn run(door: Door, sink: Sink, mut stop: Stop) {
         listener = listen(&door) => listener,
     };
     let host = Arc::new(Host::new(door, sink));
+    let (taker, mut orders) = mpsc::channel(ORDERS);
+    for station in &host.door.stations {
+        let rights = &host.door.rights;
+        host.sink.desk.serve(&station.device, rights, taker.clone());
+    }
     let mut connections = JoinSet::new();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -48,6 +61,7 @@ pub async fn run(door: Door, sink: Sink, mut stop: Stop) {
         tokio::select! {
             () = stop.asked() => break,
             _ = ticks.tick() => host.look(Timestamp::now()).await,
+            Some(order) = orders.recv() => host.pass_on(order).await,
             Some(_) = connections.join_next() => host.counts().connections_ended.add(1),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
@@ -94,6 +108,7 @@ enum Heard {
     Refused(Refusal, Vec<u8>),
     Taken(Box<Taken>),
     Piece(&'static str, String, Vec<u8>),
+    Answered(Answered),
 }
 
 /// What is known of a connection.
@@ -107,6 +122,10 @@ struct Connection {
     good: Instant,
     second: Instant,
     frames: u32,
+    /// Orders for stations heard on it come in here.
+    line: mpsc::Sender<(usize, Order)>,
+    /// What the stations are being asked.
+    exchanges: Vec<Exchange>,
 }
 
 impl Host {
@@ -150,26 +169,57 @@ impl Host {
     }
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: IpAddr, mut stop: Stop) {
-        let mut connection = Connection::new(peer);
+        let (line, mut orders) = mpsc::channel(ORDERS);
+        let mut connection = Connection::new(peer, line);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%peer, %error, "answers may be slow");
         }
-        self.converse(&mut stream, &mut connection, &mut stop).await;
-        for index in connection.stations {
-            self.states[index].lock().await.connections -= 1;
+        self.converse(&mut stream, &mut connection, &mut orders, &mut stop)
+            .await;
+        for index in &connection.stations {
+            let mut state = self.states[*index].lock().await;
+            state.connections -= 1;
+            let is_own = |line: &mut mpsc::Sender<_>| line.same_channel(&connection.line);
+            state.line.take_if(is_own);
+        }
+        // Nobody passes on anything any more.
+        orders.close();
+        while let Some((_, order)) = orders.recv().await {
+            let why = Refused::NotConnected;
+            self.end(&order, Outcome::Refused { why }).await;
+        }
+        for exchange in &connection.exchanges {
+            self.end(&exchange.order, Outcome::Lost).await;
         }
     }
 
-    async fn converse(&self, stream: &mut TcpStream, connection: &mut Connection, stop: &mut Stop) {
+    async fn converse(
+        &self,
+        stream: &mut TcpStream,
+        connection: &mut Connection,
+        orders: &mut mpsc::Receiver<(usize, Order)>,
+        stop: &mut Stop,
+    ) {
         let mut framer = Framer::default();
         let mut bytes = vec![0u8; 8 << 10];
         let mut quiet_at = None;
         loop {
             let idle_at = connection.good + self.idle(connection);
             let wake_at = quiet_at.map_or(idle_at, |at: Instant| at.min(idle_at));
+            let due_at = connection.exchanges.iter().map(Exchange::due).min();
             let read = tokio::select! {
                 () = stop.asked() => return,
                 () = sleep_until(wake_at) => None,
+                () = sleep_until(due_at.unwrap_or(wake_at)), if due_at.is_some() => {
+                    match self.go_on(stream, connection).await {
+                        true => continue,
+                        false => return,
+                    }
+                }
+                Some((index, order)) = orders.recv() => {
+                    self.begin(index, order, connection).await;
+                    continue;
+                }
                 read = stream.read(&mut bytes) => Some(read),
             };
             let mut heard = Vec::new();
@@ -245,6 +295,7 @@ impl Host {
                     Verdict::Refused(refusal) => {
                         return Some(Heard::Refused(refusal, frame.raw.to_vec()));
                     }
+                    Verdict::Answered(answered) => return Some(Heard::Answered(answered)),
                     Verdict::Taken(taken) => taken,
                 };
                 if !self.door.is_shared {
@@ -282,11 +333,30 @@ impl Host {
                 counts.frames.add(1);
                 self.refuse(refusal, &raw, connection)
             }
+            Heard::Answered(answered) => {
+                counts.frames.add(1);
+                self.answered(answered, connection).await
+            }
             Heard::Taken(taken) => {
                 counts.frames.add(1);
                 self.pace(connection).await;
                 self.welcome(taken.station, connection).await;
-                let Some(reply) = self.take(*taken).await else {
+                let (station, cn) = (taken.station, taken.cn.clone());
+                let (said, manner) = (taken.said.clone(), taken.manner.clone());
+                let stored = self.take(*taken).await;
+                if let Some(is_new) = stored.is_new {
+                    let mut state = self.states[station].lock().await;
+                    if manner.is_some() {
+                        state.manner = manner;
+                    }
+                    state.line = Some(connection.line.clone());
+                    drop(state);
+                    let asked = connection.exchanges.iter_mut();
+                    for exchange in asked.filter(|exchange| exchange.station == station) {
+                        exchange.heard(&cn, &said, is_new, Instant::now());
+                    }
+                }
+                let Some(reply) = stored.reply else {
                     return true;
                 };
                 let written = timeout(WRITE, stream.write_all(reply.as_bytes())).await;
@@ -339,19 +409,25 @@ impl Host {
     }
 
     /// Stores what is taken of a frame, and gives the answer that may then go out.
-    async fn take(&self, mut taken: Taken) -> Option<String> {
+    async fn take(&self, mut taken: Taken) -> Stored {
         let counts = self.counts();
         let station = &self.door.stations[taken.station];
         let who = station.device.as_str();
         if !taken.is_kept {
             counts.heartbeats.add(1);
-            return taken.reply;
+            return Stored {
+                reply: taken.reply,
+                is_new: Some(true),
+            };
         }
         let mut state = self.states[taken.station].lock().await;
         let seen = state.memory.look(taken.print);
         if seen == Seen::Repeated {
             counts.frames_repeated.add(1);
-            return taken.reply;
+            return Stored {
+                reply: taken.reply,
+                is_new: Some(false),
+            };
         }
         if seen == Seen::Conflicting {
             taken.set_beside();
@@ -379,7 +455,7 @@ impl Host {
             if let Err(error) = self.sink.keep(record, note).await {
                 counts.frames_not_stored.add(1);
                 self.complain(who, "not_stored", &error.to_string(), &taken.raw);
-                return None;
+                return Stored::default();
             }
         }
         state.memory.remember(taken.print);
@@ -387,7 +463,10 @@ impl Host {
         if seen == Seen::New {
             self.follow(&mut state, &taken);
         }
-        taken.reply
+        Stored {
+            reply: taken.reply,
+            is_new: Some(true),
+        }
     }
 
     /// What a new frame says of others that must come.
@@ -437,8 +516,17 @@ impl Host {
     }
 }
 
+/// What became of a frame.
+#[derive(Default)]
+struct Stored {
+    /// What is answered.
+    reply: Option<String>,
+    /// Whether it was new; `None` if it could not be stored.
+    is_new: Option<bool>,
+}
+
 impl Connection {
-    fn new(peer: IpAddr) -> Connection {
+    fn new(peer: IpAddr, line: mpsc::Sender<(usize, Order)>) -> Connection {
         Connection {
             peer,
             stations: Vec::new(),
@@ -446,6 +534,8 @@ impl Connection {
             good: Instant::now(),
             second: Instant::now(),
             frames: 0,
+            line,
+            exchanges: Vec::new(),
         }
     }
 }

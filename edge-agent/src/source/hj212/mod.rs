@@ -4,6 +4,7 @@
 
 pub mod complaint; // what is wrong, as a code and in words
 pub mod config; // where the host listens, and whose frames it takes
+pub mod control; // asking a logger, where that is allowed
 pub mod counts; // how often what came, and a sample of each thing that is wrong
 pub mod crc; // the check value
 pub mod data; // the data area: items by factor

@@ -47,6 +47,17 @@ pub fn show(at: Timestamp) -> String {
     }
 }
 
+/// 14 digits of Beijing time, or 17 with milliseconds.
+pub fn digits(at: Timestamp, has_millis: bool) -> String {
+    let moment = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    let civil = BEIJING.to_datetime(moment);
+    let digits = civil.strftime("%Y%m%d%H%M%S");
+    match has_millis {
+        true => format!("{digits}{:03}", civil.millisecond()),
+        false => digits.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

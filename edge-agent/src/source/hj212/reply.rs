@@ -41,7 +41,7 @@ pub fn answer(answer: Answer, qn: &str, segment: &Segment<'_>) -> String {
 }
 
 /// A segment with its length, check value and line end.
-fn frame(segment: &str) -> String {
+pub(super) fn frame(segment: &str) -> String {
     let (length, crc) = (segment.len(), crc212(segment.as_bytes()));
     format!("##{length:04}{segment}{crc:04X}\r\n")
 }

@@ -5,7 +5,7 @@ use ::sm4::Sm4;
 use ::sm4::cipher::{Array, BlockCipherDecrypt, KeyInit};
 
 /// A key of 128 bits.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; 16]);
 
 /// The text is no key.

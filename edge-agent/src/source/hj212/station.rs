@@ -1,12 +1,16 @@
 //! What is remembered of a station: which frames came, which packets of a split are missing, since when it is silent.
 //! Pure.
 
-use super::join::{Joined, Joiner, Key};
-use contract::{PointName, Timestamp};
+use super::{
+    control::Manner,
+    join::{Joined, Joiner, Key},
+};
+use contract::{PointName, Timestamp, control::Order};
 use std::{
     collections::{HashSet, VecDeque},
     time::Duration,
 };
+use tokio::sync::mpsc;
 
 /// Frames remembered while the agent runs.
 pub const REMEMBERED: usize = 512;
@@ -140,6 +144,10 @@ pub struct State {
     points: HashSet<PointName>,
     /// Connections on which it was heard.
     pub connections: usize,
+    /// How it spoke last, if it said so.
+    pub manner: Option<Manner>,
+    /// To the connection on which it was heard last.
+    pub line: Option<mpsc::Sender<(usize, Order)>>,
 }
 
 impl State {

@@ -2,6 +2,8 @@
 
 use super::complaint::{Code, Complaints, complain};
 use super::config::Door;
+use super::control::{Answered, Manner};
+use super::data::{Data, Item, Suffix};
 use super::frame::Frame;
 use super::join::Key;
 use super::message::{Message, Text};
@@ -26,6 +28,8 @@ pub enum Verdict {
     Refused(Refusal),
     /// It is to be stored, then answered.
     Taken(Box<Taken>),
+    /// It answers a request.
+    Answered(Answered),
 }
 
 /// Why nothing is taken of a frame.
@@ -46,6 +50,12 @@ pub struct Refusal {
 pub struct Taken {
     /// Of which station, by its place in the configuration.
     pub station: usize,
+    /// Command.
+    pub cn: String,
+    /// How the station speaks.
+    pub manner: Option<Manner>,
+    /// Names and values of what it says of itself: clock, intervals, serial number, site information.
+    pub said: Vec<(String, String)>,
     /// Which frame.
     pub print: Print,
     /// Which packet of which split.
@@ -94,6 +104,9 @@ pub fn judge(
         data,
         mut complaints,
     } = text.read();
+    if let Some(answered) = answered(index, &segment, &data, frame.raw) {
+        return Verdict::Answered(answered);
+    }
     let is_answer = matches!(segment.cn, Some("9011" | "9012" | "9013" | "9014"));
     if is_answer || segment.cn.is_some_and(|cn| reply::is_request(cn, &data)) {
         let cn = segment.cn.unwrap_or_default();
@@ -120,6 +133,9 @@ pub fn judge(
     let is_empty = data.plain.is_empty() && data.items.is_empty();
     Verdict::Taken(Box::new(Taken {
         station: index,
+        cn: segment.cn.unwrap_or_default().to_owned(),
+        manner: Manner::of(&segment),
+        said: said_of_itself(segment.cn, &data),
         print: print(&segment, data.field("DataTime")),
         split: split(&segment, data.field("DataTime")),
         at: data_time.or(qn).unwrap_or(now),
@@ -130,6 +146,44 @@ pub fn judge(
         raw: frame.raw.to_vec(),
         complaints,
     }))
+}
+
+/// 9011 or 9012 with its code.
+fn answered(
+    station: usize,
+    segment: &Segment<'_>,
+    data: &Data<'_>,
+    raw: &[u8],
+) -> Option<Answered> {
+    let (is_result, name) = match segment.cn? {
+        "9011" => (false, "QnRtn"),
+        "9012" => (true, "ExeRtn"),
+        _ => return None,
+    };
+    Some(Answered {
+        station,
+        qn: segment.qn?.to_owned(),
+        is_result,
+        code: data.field(name)?.parse().ok()?,
+        raw: raw.to_vec(),
+    })
+}
+
+/// What commands that ask a station for something are answered with.
+fn said_of_itself(cn: Option<&str>, data: &Data<'_>) -> Vec<(String, String)> {
+    if !matches!(cn, Some("1011" | "1061" | "1063" | "3019" | "3020")) {
+        return Vec::new();
+    }
+    let plain = data.plain.iter();
+    let plain = plain.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let of_item = |item: &Item<'_>| -> Vec<(String, String)> {
+        let name = |suffix: &Suffix<'_>| format!("{}-{}", item.factor, suffix.as_str());
+        let values = item.values.iter();
+        values
+            .map(|(suffix, value)| (name(suffix), (*value).to_owned()))
+            .collect()
+    };
+    plain.chain(data.items.iter().flat_map(of_item)).collect()
 }
 
 fn unreadable(text: &Text<'_>, station: Option<usize>) -> Verdict {

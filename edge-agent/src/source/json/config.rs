@@ -5,7 +5,7 @@ use super::{
     mapping::{self, Mapping},
 };
 use crate::{
-    config::read_text,
+    folder::Folder,
     http::client::{self, Url},
     section::Section,
     source::{
@@ -14,8 +14,7 @@ use crate::{
     },
 };
 use contract::{DeviceId, problems::Problems};
-use rustls::ClientConfig;
-use std::{collections::HashSet, fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, net::SocketAddr, time::Duration};
 
 /// From how often to how seldom a device may speak.
 const EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(7 * 86_400));
@@ -23,7 +22,7 @@ const EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const DEVICE: &str = "{device}";
 
 /// A broker of the site and the devices that publish to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JsonMqtt {
     /// Where.
     pub broker: Broker,
@@ -32,7 +31,7 @@ pub struct JsonMqtt {
 }
 
 /// A topic filter and the devices behind it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
     /// The MQTT filter.
     pub filter: String,
@@ -43,14 +42,14 @@ pub struct Topic {
 }
 
 /// A device that is asked over HTTP.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct JsonHttp {
     /// Its name.
     pub id: DeviceId,
     /// What is asked.
     pub url: Url,
     /// The certificates that are trusted, for https.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<client::Trust>,
     /// The `Authorization` header.
     pub authorization: Option<String>,
     /// Time between questions.
@@ -76,7 +75,7 @@ impl fmt::Debug for JsonHttp {
 }
 
 /// The door to which devices post.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JsonIn {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -85,7 +84,7 @@ pub struct JsonIn {
 }
 
 /// A device that posts.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Posting {
     /// The device.
     pub speaker: Speaker,
@@ -102,7 +101,7 @@ impl fmt::Debug for Posting {
 /// Reads `[[json_mqtt]]`.
 pub fn read_mqtt(
     mut part: Section,
-    folder: &Path,
+    folder: &Folder,
     client_id: String,
     problems: &mut Problems,
 ) -> Option<JsonMqtt> {
@@ -135,7 +134,7 @@ pub fn read_mqtt(
     })
 }
 
-fn topic(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Topic> {
+fn topic(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Topic> {
     let topic: Option<String> = part.parsed("topic", "\"sensors/cold-room/state\"", problems);
     let topic = topic.filter(|topic| {
         let is_good = is_filter(topic);
@@ -216,7 +215,7 @@ pub fn is_meant(filter: &str, topic: &str) -> bool {
 }
 
 /// Reads `[[json_http]]`.
-pub fn read_http(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<JsonHttp> {
+pub fn read_http(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<JsonHttp> {
     let id = part.parsed("id", "\"scale\"", problems);
     let url: Option<Url> = part.parsed("url", "\"http://192.168.1.30/status\"", problems);
     let limits = (Duration::from_millis(100), EVERY.1);
@@ -230,12 +229,9 @@ pub fn read_http(mut part: Section, folder: &Path, problems: &mut Problems) -> O
         problems.add(part.place("timeout"), what, fix);
     }
     let mut file = |key: &'static str, problems: &mut Problems| {
-        let path = folder.join(part.text_if_there(key, problems)?);
-        read_text(
-            &path,
-            "correct the path, and let the agent's user read it",
-            problems,
-        )
+        let name = part.text_if_there(key, problems)?;
+        let fix = "correct the path, and let the agent's user read it";
+        folder.secret(&name, fix, problems).map(|(_, text)| text)
     };
     let authorization = file("authorization_file", problems).map(|text| text.trim().to_owned());
     let ca = file("ca_file", problems);
@@ -268,7 +264,7 @@ pub fn read_http(mut part: Section, folder: &Path, problems: &mut Problems) -> O
 }
 
 /// Reads `[json_in]`.
-pub fn read_in(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<JsonIn> {
+pub fn read_in(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<JsonIn> {
     let listen = part.parsed("listen", "\"0.0.0.0:8088\"", problems);
     let mut devices = Vec::new();
     let mut tokens = HashSet::new();
@@ -299,11 +295,11 @@ pub fn read_in(mut part: Section, folder: &Path, problems: &mut Problems) -> Opt
 }
 
 /// The token in the file that `token_file` names.
-pub fn token(part: &mut Section, folder: &Path, problems: &mut Problems) -> Option<String> {
+pub fn token(part: &mut Section, folder: &Folder, problems: &mut Problems) -> Option<String> {
     const LEAST: usize = 16;
     let name: String = part.parsed("token_file", "\"noise-1.token\"", problems)?;
     let fix = "put a random text into it, for example with `openssl rand -hex 16`";
-    let text = read_text(&folder.join(name), fix, problems)?;
+    let (_, text) = folder.secret(&name, fix, problems)?;
     let token = text.trim();
     let is_good = token.len() >= LEAST && token.bytes().all(|b| b.is_ascii_graphic());
     if !is_good {
@@ -314,17 +310,16 @@ pub fn token(part: &mut Section, folder: &Path, problems: &mut Problems) -> Opti
 }
 
 /// The mapping of a device: in a file of its own, or in the device's own table.
-fn mapping_of(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Mapping> {
+fn mapping_of(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Mapping> {
     let Some(name) = part.text_if_there("profile", problems) else {
         let mapping = mapping::read(&mut part, problems);
         part.finish(problems);
         return mapping;
     };
     part.finish(problems);
-    let path = folder.join(name);
     let fix = "name a file of config/messages, relative to this file";
-    let text = read_text(&path, fix, problems)?;
-    profile(&path.display().to_string(), &text, problems)
+    let (place, text) = folder.profile(&name, fix, problems)?;
+    profile(&place, &text, problems)
 }
 
 /// Reads a mapping that is a file of its own.

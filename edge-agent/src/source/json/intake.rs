@@ -14,7 +14,7 @@ use journal::AppendError;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Begins the note with the last messages of a device.
+/// Begins the notes with the last messages of a device: `seen/DEVICE/PLACE`.
 const SEEN: &str = "seen/";
 /// A clock that went back by more than this was set; before that, a reading in the same millisecond as the one before
 /// is put a millisecond later.
@@ -90,10 +90,10 @@ pub struct Intake {
 impl Intake {
     /// With what was seen of it before.
     pub fn new(speaker: Speaker, sink: &Sink, now: Instant) -> Intake {
-        let note = sink.note(&format!("{SEEN}{}", speaker.id));
+        let notes = sink.notes(&format!("{SEEN}{}/", speaker.id));
         Intake {
             due: Due::new(speaker.mapping.points.len(), speaker.every, now),
-            seen: note.map_or_else(Seen::default, |bytes| Seen::from_bytes(&bytes)),
+            seen: Seen::from_notes(notes),
             last_at: None,
             kept_since: None,
             speaker,
@@ -108,6 +108,13 @@ impl Intake {
     /// When a point of it is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.due.next()
+    }
+
+    /// The broker knows nothing of us: it sends nothing again, and numbers what it sends anew.
+    pub fn forgotten(&mut self) {
+        if self.speaker.mapping.clock.is_none() {
+            self.seen.forget();
+        }
     }
 
     /// The broker kept messages for us meanwhile. Those of a device without a clock have no time that could be trusted,
@@ -158,10 +165,9 @@ impl Intake {
             return Ok(());
         }
         let at = taken.at.unwrap_or_else(|| self.reception(arrival.at));
-        let seen = digest.map(|digest| self.seen.with(digest));
-        let note = seen.as_ref().map(|seen| {
-            let key = format!("{SEEN}{}", self.speaker.id);
-            (key, seen.to_bytes())
+        let note = digest.map(|digest| {
+            let (place, bytes) = self.seen.note(digest);
+            (format!("{SEEN}{}/{place}", self.speaker.id), bytes)
         });
         let readings = taken.values.iter().map(|(point, value, quality)| {
             let name = self.speaker.mapping.points[*point].name.clone();
@@ -179,7 +185,9 @@ impl Intake {
         for complaint in &taken.complaints {
             sink.refused(self.speaker.id.as_str(), "not a number", complaint, body);
         }
-        self.seen = seen.unwrap_or_else(|| std::mem::take(&mut self.seen));
+        if let Some(digest) = digest {
+            self.seen.add(digest);
+        }
         if !has_clock {
             self.last_at = Some(at);
         }

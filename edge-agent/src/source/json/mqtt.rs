@@ -148,6 +148,8 @@ impl Listener {
         let now = Instant::now();
         if greeting.session_present {
             self.intakes().for_each(|intake| intake.reconnected(now));
+        } else {
+            self.intakes().for_each(Intake::forgotten);
         }
         let broker = self.broker.name();
         tracing::info!(broker, was_known = greeting.session_present, "connected");

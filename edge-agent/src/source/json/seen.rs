@@ -1,44 +1,59 @@
 //! Messages that a device sent a short while ago, by their digest: a sender that got no acknowledgement sends again.
 //! Pure.
 
-use crate::source::broker::UNDER_WAY;
 use ring::digest::{Context, SHA256};
 use std::collections::VecDeque;
 
-/// Messages remembered of one device: more than a broker has under way without an acknowledgement.
-const REMEMBERED: usize = 2 * UNDER_WAY as usize;
+/// Messages remembered of one device. A broker may hand over many more than it was asked to without an acknowledgement
+/// (mosquitto 2.0.11, once the first acknowledgement after a connection came), and all of them again after a kill.
+const REMEMBERED: usize = 4_096;
 
-/// The last messages of one device. It is kept as a note in the transaction of the last of them.
+/// The last messages of one device. Each is a small note in the transaction of its record, in one of as many places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen(VecDeque<[u8; 8]>);
+pub struct Seen {
+    last: VecDeque<[u8; 8]>,
+    /// Messages until now.
+    count: u64,
+}
 
 impl Seen {
-    /// From the bytes of a note.
-    pub fn from_bytes(bytes: &[u8]) -> Seen {
-        let (digests, _) = bytes.as_chunks::<8>();
-        let from = digests.len().saturating_sub(REMEMBERED);
-        Seen(digests[from..].iter().copied().collect())
+    /// From the values of all notes of a device.
+    pub fn from_notes(notes: impl IntoIterator<Item = Vec<u8>>) -> Seen {
+        let read = |bytes: Vec<u8>| {
+            let (number, digest) = bytes.split_first_chunk::<8>()?;
+            Some((u64::from_le_bytes(*number), digest.try_into().ok()?))
+        };
+        let mut found: Vec<(u64, [u8; 8])> = notes.into_iter().filter_map(read).collect();
+        found.sort_unstable();
+        Seen {
+            count: found.last().map_or(0, |(number, _)| number + 1),
+            last: found.into_iter().map(|(_, digest)| digest).collect(),
+        }
     }
 
-    /// As the bytes of a note.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flatten().copied().collect()
+    /// The place and the value of the note of the next message.
+    pub fn note(&self, digest: [u8; 8]) -> (u64, Vec<u8>) {
+        let bytes = [self.count.to_le_bytes(), digest].concat();
+        (self.count % REMEMBERED as u64, bytes)
     }
 
     /// True if it was seen.
     pub fn has(&self, digest: [u8; 8]) -> bool {
-        self.0.contains(&digest)
+        self.last.contains(&digest)
     }
 
-    /// With one more; the oldest is forgotten.
-    #[must_use]
-    pub fn with(&self, digest: [u8; 8]) -> Seen {
-        let mut next = self.clone();
-        if next.0.len() >= REMEMBERED {
-            next.0.pop_front();
+    /// One more; the oldest is forgotten.
+    pub fn add(&mut self, digest: [u8; 8]) {
+        if self.last.len() >= REMEMBERED {
+            self.last.pop_front();
         }
-        next.0.push_back(digest);
-        next
+        self.last.push_back(digest);
+        self.count += 1;
+    }
+
+    /// None of them can come again.
+    pub fn forget(&mut self) {
+        self.last.clear();
     }
 }
 
@@ -63,13 +78,16 @@ mod tests {
     fn the_last_messages_are_known_again_also_from_disk_and_older_ones_are_not() {
         let message = |n: u32| digest(&n.to_be_bytes(), None);
         let mut seen = Seen::default();
-        for n in 0..100 {
+        let mut notes = std::collections::HashMap::new();
+        for n in 0..5_000 {
             assert!(!seen.has(message(n)));
-            seen = seen.with(message(n));
+            let (place, bytes) = seen.note(message(n));
+            notes.insert(place, bytes);
+            seen.add(message(n));
             assert!(seen.has(message(n)));
         }
-        assert_eq!(Seen::from_bytes(&seen.to_bytes()), seen);
-        assert!(seen.has(message(36)) && !seen.has(message(35)));
+        assert_eq!(Seen::from_notes(notes.into_values()), seen);
+        assert!(seen.has(message(904)) && !seen.has(message(903)));
         assert_ne!(digest(b"x", Some(1)), digest(b"x", Some(2)));
         assert_ne!(digest(b"\0\0\0x", None), digest(b"x", None));
     }

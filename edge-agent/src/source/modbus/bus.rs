@@ -41,7 +41,7 @@ const RECONNECT: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// A bus.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bus {
     /// Its name in the log.
     pub name: String,
@@ -189,6 +189,7 @@ impl Shared {
                 outcome: Outcome::NoLine,
                 doubt: None,
             },
+            false if turn.is_first => told.instrument.first_look(link).await,
             false => told.instrument.poll(link).await,
         };
         self.metrics.polls.add(1);

@@ -6,17 +6,13 @@ use super::{
     link::{Endpoint, Line, Parity},
 };
 use crate::{
-    config::read_text,
+    folder::Folder,
     profile::{self, Identity, Point},
     section::Section,
     source::{Described, PointInfo},
 };
 use contract::{DeviceId, problems::Problems};
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 /// A device that is asked more often than this may take longer to answer than it has until its next poll; polls
 /// that come meanwhile are missed and told of.
@@ -27,7 +23,7 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 const BAUDS: (i64, i64) = (300, 4_000_000);
 
 /// One instrument.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Device {
     /// Its name.
     pub id: DeviceId,
@@ -78,7 +74,7 @@ enum On {
 }
 
 /// Reads all buses and their devices, with their profiles.
-pub fn read(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Bus> {
+pub fn read(top: &mut Section, folder: &Folder, problems: &mut Problems) -> Vec<Bus> {
     let mut buses: Vec<Bus> = Vec::new();
     for part in top.sections_if_there("modbus", problems) {
         let place = part.place("id");
@@ -97,11 +93,9 @@ pub fn read(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Bu
         buses.push(bus);
     }
     let known: Vec<String> = buses.iter().map(|bus| bus.name.clone()).collect();
-    let mut ids = HashSet::new();
     let mut used = HashSet::new();
     for part in top.sections_if_there("device", problems) {
-        let place = |key: &str| part.place(key);
-        let (id, unit) = (place("id"), place("unit_id"));
+        let unit = part.place("unit_id");
         let on = on(&part, &known, problems);
         if let Some(On::Bus(name)) = &on {
             used.insert(name.clone());
@@ -109,10 +103,6 @@ pub fn read(top: &mut Section, folder: &Path, problems: &mut Problems) -> Vec<Bu
         let (Some(device), Some(on)) = (device(part, folder, problems), on) else {
             continue;
         };
-        if !ids.insert(device.id.clone()) {
-            let what = format!("device {} is there twice", device.id);
-            problems.add(id, what, "give each device its own id");
-        }
         let bus = bus_of(&mut buses, on);
         if bus.endpoint.is_rtu() && !(1..=247).contains(&device.unit_id) {
             let what = format!("{} is no unit of a serial line", device.unit_id);
@@ -228,9 +218,9 @@ fn on(part: &Section, known: &[String], problems: &mut Problems) -> Option<On> {
     None
 }
 
-fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<Device> {
+fn device(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Device> {
     let id = part.parsed("id", "\"cold-room\"", problems);
-    let profile: Option<PathBuf> =
+    let profile: Option<String> =
         part.parsed("profile", "\"devices/cold-room-logger.toml\"", problems);
     let address = part.text_if_there("address", problems);
     check_address(&part, "address", address.as_deref(), problems);
@@ -255,10 +245,9 @@ fn device(mut part: Section, folder: &Path, problems: &mut Problems) -> Option<D
     let expected = part.text_if_there("identity", problems);
     let place = part.place("identity");
     part.finish(problems);
-    let profile = folder.join(profile?);
     let fix = "name a file of config/devices, relative to this file";
-    let text = read_text(&profile, fix, problems)?;
-    let profile = profile::read(&profile.display().to_string(), &text, problems);
+    let (from, text) = folder.profile(&profile?, fix, problems)?;
+    let profile = profile::read(&from, &text, problems);
     if expected.is_some() && profile.identity.is_none() {
         let fix = "add [identity] to the profile (function, register, type), or remove the key";
         problems.add(

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 pub type Answer = Result<f64, Absence>;
 
 /// Exceptions after which the parts of a joined read are asked for: no such register, and a device that does not give
+/// A first look at a device lasts at least this, and at least a quarter of its time-out.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// so many at once.
 const SPLIT_AFTER: [u8; 2] = [2, 3];
 
@@ -96,6 +98,16 @@ impl Instrument {
 
     /// Asks for all points.
     pub async fn poll(&mut self, link: &mut Link) -> Polled {
+        self.poll_within(self.device.timeout, link).await
+    }
+
+    /// The same, with less patience.
+    pub async fn first_look(&mut self, link: &mut Link) -> Polled {
+        let short = (self.device.timeout / 4).max(FIRST_LOOK);
+        self.poll_within(short.min(self.device.timeout), link).await
+    }
+
+    async fn poll_within(&mut self, limit: Duration, link: &mut Link) -> Polled {
         if let Debt::Rests(until, absence) = self.debt {
             if Instant::now() < until {
                 let answers = vec![Err(absence); self.points.len()];
@@ -105,7 +117,7 @@ impl Instrument {
         }
         let mut talk = Talk {
             unit: self.device.unit_id,
-            left: self.device.timeout,
+            left: limit,
             asked: 0,
             link,
         };

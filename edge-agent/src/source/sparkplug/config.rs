@@ -1,14 +1,14 @@
 //! A group of Sparkplug B edge nodes: the `[[sparkplug]]` part of the configuration.
 
 use crate::{
+    folder::Folder,
     section::Section,
     source::broker::{self, Broker},
 };
 use contract::{AgentId, SiteId, problems::Problems};
-use std::path::Path;
 
 /// A group of edge nodes behind a broker of the site.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sparkplug {
     /// The broker.
     pub broker: Broker,
@@ -21,7 +21,7 @@ pub struct Sparkplug {
 /// Reads it.
 pub fn read(
     mut part: Section,
-    folder: &Path,
+    folder: &Folder,
     client_id: String,
     problems: &mut Problems,
 ) -> Option<Sparkplug> {

@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, Correction, CreditAction, GroundName } from "./model.ts";
+import type { Checks, Correction, CreditAction, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -54,6 +54,13 @@ export const api = {
   plan: () => told(client.GET("/api/inspection/plan")),
   fleet: () => clocked(client.GET("/api/fleet")),
   fleetAgent: (agent: string) => clocked(client.GET("/api/fleet/{agent}", { params: { path: { agent } } })),
+  orders: (agent: string) => told(client.GET("/api/agents/{agent}/control", { params: { path: { agent } } })),
+  order: async (agent: string, device: string, action: OrderAction, reason: string) => {
+    await told(client.POST("/api/agents/{agent}/control", { params: { path: { agent } }, body: { device, action, reason } }));
+    refresh();
+  },
+  configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
+  configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

@@ -19,6 +19,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agents/{agent}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All versions of what an agent is to run, the newest first. */
+        get: operations["versions"];
+        put?: never;
+        /** Keeps a new version; the agent hears of it as soon as it is connected. */
+        post: operations["propose"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{agent}/control": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The orders that were given to an agent, the newest first, with what became of each. */
+        get: operations["orders"];
+        put?: never;
+        /**
+         * Orders something from a device of an agent, once. It is written into the history before it is sent, and expires after a
+         *     minute. The agent carries it out only if its own configuration allows that.
+         */
+        post: operations["order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agents/{agent}/revoke": {
         parameters: {
             query?: never;
@@ -369,12 +408,62 @@ export interface components {
          * @description What a person may do beside looking.
          * @enum {string}
          */
-        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents";
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents" | "control_devices";
         /**
          * @description What can be done with an entry.
          * @enum {string}
          */
         Action: "in_force" | "objection" | "uphold" | "correct" | "withdraw" | "repair";
+        /** @description What a device is to do (HJ 212-2017 Table 9). */
+        ActionView: {
+            /** @enum {string} */
+            kind: "read_clock";
+        } | {
+            /** @enum {string} */
+            kind: "set_clock";
+        } | {
+            /** @description Which data. */
+            data: components["schemas"]["PeriodView"];
+            /**
+             * Format: int64
+             * @description From.
+             */
+            from: number;
+            /** @enum {string} */
+            kind: "back_fill";
+            /**
+             * Format: int64
+             * @description Until.
+             */
+            to: number;
+        } | {
+            /** @enum {string} */
+            kind: "read_interval";
+            /** @description What. */
+            of: components["schemas"]["IntervalView"];
+        } | {
+            /**
+             * Format: int32
+             * @description Seconds (30 to 3600) of real-time data; minutes (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30) of minute data.
+             */
+            every: number;
+            /** @enum {string} */
+            kind: "set_interval";
+            /** @description What. */
+            of: components["schemas"]["IntervalView"];
+        } | {
+            /** @description Its factor code. */
+            factor: string;
+            /** @enum {string} */
+            kind: "read_identity";
+        } | {
+            /** @description Factor code of the analyser. */
+            factor: string;
+            /** @description Code of the entry. */
+            info: string;
+            /** @enum {string} */
+            kind: "read_information";
+        };
         /** @description Which agent a code is for. */
         AddAgent: {
             /** @description Its name. */
@@ -500,6 +589,23 @@ export interface components {
              * @description Did not come, and nobody has said anything yet; what waits in the agent's buffer is among them.
              */
             silent: number;
+        };
+        /**
+         * @description What became of a version.
+         * @enum {string}
+         */
+        Became: "trial" | "applied" | "refused" | "rolled_back";
+        /** @description What became of a version. */
+        BecameView: {
+            /**
+             * Format: int64
+             * @description Since when, by the agent's clock.
+             */
+            at: number;
+            /** @description Why, if it does not run; as the agent says it. */
+            reasons: string[];
+            /** @description What. */
+            state: components["schemas"]["Became"];
         };
         /** @description What happened here before. */
         Before: {
@@ -771,11 +877,20 @@ export interface components {
              */
             valid_to: number;
         };
-        /**
-         * @description Whether an agent runs what is wanted.
-         * @enum {string}
-         */
-        Configuration: "unknown";
+        /** @description All versions of an agent. */
+        ConfigurationPage: {
+            /** @description The agent. */
+            agent: string;
+            /**
+             * Format: int64
+             * @description The version that it says it runs; 0: its own file; `None`: it has not said.
+             */
+            runs?: number | null;
+            /** @description Whether it runs what is wanted. */
+            state: components["schemas"]["Standing"];
+            /** @description The newest first. */
+            versions: components["schemas"]["VersionView"][];
+        };
         /** @description What a correction changes; what is left out stays. */
         CorrectionBody: {
             ground?: null | components["schemas"]["GroundName"];
@@ -1030,9 +1145,17 @@ export interface components {
             /** @description False if the agent does not trust its clock itself. */
             clock_trusted?: boolean | null;
             /** @description Whether it runs what is wanted. */
-            configuration: components["schemas"]["Configuration"];
-            /** @description The version of the configuration it runs, if it says so. */
-            configuration_version?: string | null;
+            configuration: components["schemas"]["Standing"];
+            /**
+             * Format: int64
+             * @description The version that it says it runs; 0: its own file; `None`: it has not said.
+             */
+            configuration_runs?: number | null;
+            /**
+             * Format: int64
+             * @description The version that it is to run; `None`: its own file.
+             */
+            configuration_wanted?: number | null;
             /**
              * Format: int64
              * @description When anything came from it last, since the gateway started.
@@ -1136,6 +1259,15 @@ export interface components {
             /** @description Why. */
             why: string;
         };
+        /** @description What to order, and why. */
+        GiveOrder: {
+            /** @description What it is to do. */
+            action: components["schemas"]["ActionView"];
+            /** @description The device. */
+            device: string;
+            /** @description Why; for the history. */
+            reason: string;
+        };
         /** @description A ground with what it says. */
         Ground: {
             /** @description The standard and clause, or the department whose item it is. */
@@ -1162,6 +1294,11 @@ export interface components {
             /** @description Rule or inspection item. */
             kind: components["schemas"]["GroundKind"];
         };
+        /**
+         * @description What has an interval.
+         * @enum {string}
+         */
+        IntervalView: "real_time" | "minute";
         /** @description A limit that applies to a point. */
         LimitView: {
             /** @description Its clause. */
@@ -1204,6 +1341,75 @@ export interface components {
              *     gap record (`buffer_full`, `disk_refused`, `damaged`, `agent_off`, `skipped`).
              */
             why: string;
+        };
+        /** @description A new version. */
+        NewConfiguration: {
+            /**
+             * Format: int64
+             * @description The version that its author has seen; 0: none.
+             */
+            based_on: number;
+            /** @description Profiles and mappings that the text names, by name. */
+            files?: {
+                [key: string]: string;
+            };
+            /** @description TOML: the sources, and what of `[gateway]` is to change. Blank: the box's own file holds. */
+            text: string;
+            /** @description Why; for the history. */
+            why: string;
+        };
+        /**
+         * @description How it stands with an order.
+         * @enum {string}
+         */
+        OrderState: "sent" | "not_sent" | "under_way" | "done" | "refused" | "rejected" | "failed" | "no_answer" | "no_result" | "lost" | "no_word";
+        /** @description An order that was given. */
+        OrderView: {
+            /** @description What it was to do. */
+            action: components["schemas"]["ActionView"];
+            /** @description Whose device. */
+            agent: string;
+            /** @description Who gave it. */
+            by: string;
+            /** @description Which device. */
+            device: string;
+            /**
+             * Format: int64
+             * @description Not to be begun after this.
+             */
+            expires_at: number;
+            /**
+             * Format: int64
+             * @description When.
+             */
+            given_at: number;
+            /**
+             * Format: int64
+             * @description When the gateway heard that.
+             */
+            heard_at?: number | null;
+            /** @description Which. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Messages with data that came meanwhile and were known.
+             */
+            known: number;
+            /**
+             * Format: int32
+             * @description Messages with data that came meanwhile and were new.
+             */
+            messages: number;
+            /** @description Why. */
+            reason: string;
+            /** @description What the device said. */
+            said: components["schemas"]["SaidView"][];
+            /** @description How it stands. */
+            state: components["schemas"]["OrderState"];
+            /** @description The same in words. */
+            what: components["schemas"]["Text"];
+            /** @description The same in words, with the reason. */
+            words: components["schemas"]["Text"];
         };
         /**
          * @description How a certificate came to be known.
@@ -1266,6 +1472,11 @@ export interface components {
              */
             wrong: number;
         };
+        /**
+         * @description Data that a logger keeps.
+         * @enum {string}
+         */
+        PeriodView: "minute" | "hour" | "day";
         /** @description The plan. */
         PlanView: {
             /**
@@ -1428,6 +1639,13 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
+        /** @description Something that a device said. */
+        SaidView: {
+            /** @description Name of the field, as the protocol has it. */
+            name: string;
+            /** @description Its value. */
+            value: string;
+        };
         /** @description A chart. */
         SeriesView: {
             /** @description Buckets, for long ones. */
@@ -1565,6 +1783,11 @@ export interface components {
             why?: string | null;
         };
         /**
+         * @description Whether an agent runs what is wanted of it.
+         * @enum {string}
+         */
+        Standing: "own" | "other" | "waiting" | "trial" | "applied" | "refused" | "rolled_back";
+        /**
          * @description Where a case stands.
          * @enum {string}
          */
@@ -1690,6 +1913,30 @@ export interface components {
             /** @description The user's id. */
             user: string;
         };
+        /** @description A version. */
+        VersionView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            became?: null | components["schemas"]["BecameView"];
+            /** @description Who wanted it. */
+            by: string;
+            /** @description Profiles and mappings that the text names, by name. */
+            files: {
+                [key: string]: string;
+            };
+            /** @description TOML. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            version: number;
+            /** @description Why. */
+            why: string;
+        };
         /** @description An item of a visit. */
         VisitItem: {
             /** @description Who has to. */
@@ -1804,6 +2051,178 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    propose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConfiguration"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GiveOrder"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

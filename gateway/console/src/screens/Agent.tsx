@@ -1,15 +1,19 @@
 // One box at a site: its connection, what it holds back, its instruments, and every day's readings as a sum that comes out.
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
+import { Button } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { FleetDevice, FleetPage } from "../api/model.ts";
+import type { FleetDevice, FleetPage, Order } from "../api/model.ts";
 import { duration } from "../format.ts";
+import { Configuration, ConfigurationWords } from "../parts/Configuration.tsx";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
+import { OrderDialog } from "../parts/OrderDialog.tsx";
 import { whyWord } from "../parts/why.ts";
 import { Age, Nothing, When } from "../parts/words.tsx";
 import { href } from "../route.ts";
-import { AgentState, BufferWords, ClockWords, ConfigurationWords } from "./Fleet.tsx";
+import { useUser } from "../session.tsx";
+import { AgentState, BufferWords, ClockWords } from "./Fleet.tsx";
 
 export default function Agent({ id }: { id: string }) {
   const { t } = useI18n();
@@ -40,7 +44,46 @@ function Body({ page }: { page: FleetPage }) {
       <section><h2>{t("fleet.devices")}</h2><Devices devices={page.devices} /></section>
       <section><h2>{t("cov.byDay")}</h2><DayTable days={page.days} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} /></section>
+      <Orders of={agent.agent} devices={page.devices} />
+      <section><h2>{t("fleet.configuration")}</h2><Configuration agent={agent.agent} /></section>
     </>
+  );
+}
+
+/** What its devices were ordered to do; whoever may give orders gives one here. */
+function Orders({ of, devices }: { of: string; devices: FleetDevice[] }) {
+  const { t } = useI18n();
+  const { may } = useUser();
+  const [isGiving, setIsGiving] = useState(false);
+  const orders = useLoad(() => api.orders(of), [of]);
+  return <section className="orders"><h2>{t("orders.title")}</h2>
+    {may.includes("control_devices") && devices.length > 0 && <p><Button size="small" data-give-order onClick={() => setIsGiving(true)}>{t("orders.give")}</Button></p>}
+    {isGiving && <OrderDialog agent={of} devices={devices} onClose={() => setIsGiving(false)} />}
+    <Loading of={orders} what="what.orders">{(all) => <OrderTable orders={all} />}</Loading>
+  </section>;
+}
+
+function OrderTable({ orders }: { orders: Order[] }) {
+  const { t, tx } = useI18n();
+  if (orders.length === 0) return <Nothing>{t("orders.none")}</Nothing>;
+  return (
+    <table className="table stack">
+      <thead><tr><th>{t("orders.what")}</th><th>{t("orders.who")}</th><th>{t("orders.why")}</th><th>{t("orders.outcome")}</th></tr></thead>
+      <tbody>
+        {orders.map((o) => (
+          <tr key={o.id} data-order={o.state}>
+            <td><strong>{tx(o.what)}</strong><div className="muted small">{o.device}</div></td>
+            <td data-label={t("orders.who")}>{o.by}<div className="muted small"><When at={o.given_at} full /></div></td>
+            <td data-label={t("orders.why")}>{o.reason}</td>
+            <td data-label={t("orders.outcome")}>
+              {tx(o.words)}
+              {o.said.map((s) => <div key={s.name} className="small"><code>{s.name}={s.value}</code></div>)}
+              {o.action.kind === "back_fill" && o.messages + o.known > 0 && <div className="muted small">{t("orders.messages", { n: String(o.messages), k: String(o.known) })}</div>}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

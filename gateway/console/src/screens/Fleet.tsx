@@ -7,6 +7,7 @@ import { count, Share } from "../parts/Balance.tsx";
 import { percent } from "../parts/sums.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { Age, Nothing } from "../parts/words.tsx";
+import { ConfigurationWords } from "../parts/Configuration.tsx";
 import { href } from "../route.ts";
 
 const DOT: Record<FleetLine["state"], string> = { offline: "offline", online: "live", unheard: "never" };
@@ -65,11 +66,6 @@ export function BufferWords({ of }: { of: FleetLine }) {
       {buffer.oldest_at != null && <div className="muted small">{t("fleet.oldest")} <Age at={buffer.oldest_at} /></div>}
     </span>
   );
-}
-
-export function ConfigurationWords({ of }: { of: FleetLine }) {
-  const { t } = useI18n();
-  return <span>{of.configuration_version ? t("fleet.conf.runs", { v: of.configuration_version }) : t(`fleet.conf.${of.configuration}`)}</span>;
 }
 
 export function ClockWords({ of }: { of: FleetLine }) {

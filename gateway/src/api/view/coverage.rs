@@ -3,6 +3,7 @@
 use super::AgentState;
 use crate::coverage::Balance;
 use crate::detect::rule::Text;
+use crate::fleet::desired::Standing;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -147,14 +148,6 @@ pub struct BufferView {
     pub oldest_at: Option<i64>,
 }
 
-/// Whether an agent runs what is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Configuration {
-    /// The gateway does not know.
-    Unknown,
-}
-
 /// An agent in one line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FleetLine {
@@ -179,9 +172,11 @@ pub struct FleetLine {
     /// False if the agent does not trust its clock itself.
     pub clock_trusted: Option<bool>,
     /// Whether it runs what is wanted.
-    pub configuration: Configuration,
-    /// The version of the configuration it runs, if it says so.
-    pub configuration_version: Option<String>,
+    pub configuration: Standing,
+    /// The version that it is to run; `None`: its own file.
+    pub configuration_wanted: Option<u64>,
+    /// The version that it says it runs; 0: its own file; `None`: it has not said.
+    pub configuration_runs: Option<u64>,
     /// Coverage today.
     pub today: BalanceView,
     /// Coverage of the last seven days, today among them.

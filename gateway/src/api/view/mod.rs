@@ -1,6 +1,8 @@
 //! What goes over the wire. Domain types become these here and nowhere else. All times are ms since 1970.
 
 mod case; // cases and their decisions
+mod configuration; // what an agent is to run
+mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
 mod fleet; // agents
@@ -9,6 +11,8 @@ mod site; // sites, signals, series
 mod status; // the gateway itself
 
 pub use case::*;
+pub use configuration::*;
+pub use control::*;
 pub use coverage::*;
 pub use credit::*;
 pub use fleet::*;

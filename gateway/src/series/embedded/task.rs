@@ -3,6 +3,7 @@
 use super::chunk::Scratch;
 use super::store::{Store, StoreError};
 use super::{CURSOR, Options, Shared, State, cutoff};
+use crate::chain;
 use crate::metrics::Metrics;
 use contract::Timestamp;
 use journal::{Follower, Journal, Seq};
@@ -223,15 +224,4 @@ impl Task {
             std::thread::sleep(IDLE);
         }
     }
-}
-
-/// An error with all its causes, for one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

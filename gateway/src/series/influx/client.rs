@@ -2,6 +2,7 @@
 
 use super::config::Influx;
 use super::decide::Answer;
+use crate::chain;
 use flate2::{Compression, write::GzEncoder};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::fmt;
@@ -81,7 +82,7 @@ impl Client {
             Ok(token) => token,
             Err(error) => {
                 // Like a refused token: a person must look, and it is read again at the next try.
-                let text = super::chain(&error);
+                let text = chain(&error);
                 return Answer::Status {
                     code: 401,
                     retry_after: None,
@@ -105,7 +106,7 @@ impl Client {
         }
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answer::Failed(super::chain(&error.without_url())),
+            Err(error) => return Answer::Failed(chain(&error.without_url())),
         };
         let code = response.status().as_u16();
         let seconds =

@@ -26,7 +26,7 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
                 "change_record",
             ],
         ),
-        (3000, "root", "admin", &["keep_agents"]),
+        (3000, "root", "admin", &["keep_agents", "control_devices"]),
     ] {
         let me = gateway
             .send(who, "GET", "/api/session", serde_json::Value::Null)
@@ -64,6 +64,16 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
             (
                 "/api/agents/agent-unknown/revoke".into(),
                 because.clone(),
+                allowed("keep_agents", 404),
+            ),
+            (
+                "/api/agents/agent-unknown/control".into(),
+                serde_json::json!({ "device": "d", "action": { "kind": "read_clock" }, "reason": "a check" }),
+                allowed("control_devices", 404),
+            ),
+            (
+                "/api/agents/agent-unknown/configuration".into(),
+                serde_json::json!({ "text": "", "why": "a new meter", "based_on": 0 }),
                 allowed("keep_agents", 404),
             ),
             (

@@ -1,13 +1,14 @@
 //! Any text as a device profile, a registry and a pack of rules: read or refused in words, never a panic; a refusal
 //! names the file.
-#![no_main]
-
 use contract::problems::Problems;
 use edge_agent::profile;
 use gateway::{detect::rule, registry::Registry};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
+/// See above.
+pub fn check(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else {
+        return;
+    };
     let mut problems = Problems::new();
     let profile = profile::read("profile.toml", text, &mut problems);
     if problems.is_empty() {
@@ -19,4 +20,4 @@ fuzz_target!(|text: &str| {
     for problem in problems.iter() {
         assert!(!problem.place.is_empty() && !problem.what.is_empty() && !problem.fix.is_empty());
     }
-});
+}

@@ -1,7 +1,5 @@
 //! Any bytes as what a data logger sends, cut at any places: the same events and readings as uncut, every byte in
 //! one of them, never a panic. The first two bytes choose the cuts.
-#![no_main]
-
 use contract::Timestamp;
 use edge_agent::source::hj212::{
     frame::{Event, Framer},
@@ -10,9 +8,9 @@ use edge_agent::source::hj212::{
     reply,
     sm4::Key,
 };
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+/// See above.
+pub fn check(input: &[u8]) {
     let Some((seed, bytes)) = input.split_first_chunk::<2>() else {
         return;
     };
@@ -20,11 +18,13 @@ fuzz_target!(|input: &[u8]| {
     let whole = told(bytes, &key, |_| usize::MAX);
     let mut state = u64::from(u16::from_le_bytes(*seed)) + 1;
     let cut = told(bytes, &key, |left| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         1 + (state >> 33) as usize % left.min(97)
     });
     assert_eq!(whole, cut);
-});
+}
 
 fn told(mut bytes: &[u8], key: &Key, mut size: impl FnMut(usize) -> usize) -> Vec<String> {
     let mut told = Vec::new();
@@ -52,7 +52,12 @@ fn show(event: &Event<'_>, key: &Key) -> String {
             received_at: Some(Timestamp::from_millis(1_767_225_600_000)),
             is_length_wrong: text.is_length_wrong,
         };
-        let said = reading::said(&message.segment, &message.data, context, &mut message.complaints);
+        let said = reading::said(
+            &message.segment,
+            &message.data,
+            context,
+            &mut message.complaints,
+        );
         for measured in &said.measured {
             let reading = &measured.reading;
             assert!(reading.value.is_none_or(f64::is_finite), "{reading:?}");

@@ -1,7 +1,5 @@
 //! Any bytes as Sparkplug messages of one edge node: none may panic either reader, both readers must agree on how many
 //! metrics there are, and what was taken must survive the journal's encoding.
-#![no_main]
-
 use contract::{AgentId, DeviceId, SiteId, Timestamp, payload};
 use gateway::ingest::{
     beside::Beside,
@@ -10,11 +8,11 @@ use gateway::ingest::{
     record::{self, Encoder, Entry},
     session::{Node, Taken},
 };
-use libfuzzer_sys::fuzz_target;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 
-fuzz_target!(|input: &[u8]| {
+/// See above.
+pub fn check(input: &[u8]) {
     let (site, agent) = (SiteId::new("s").unwrap(), AgentId::new("a").unwrap());
     let mut node = Node::new(site, agent, Vec::new());
     let device = node.device(&DeviceId::new("d").unwrap());
@@ -30,12 +28,22 @@ fuzz_target!(|input: &[u8]| {
         let (bytes, next) = after.split_at(length);
         rest = next;
         agree(bytes);
-        let Ok(head) = decode::head(bytes) else { continue };
+        let Ok(head) = decode::head(bytes) else {
+            continue;
+        };
         let device = if kind & 1 == 0 { None } else { device };
         let (mut samples, mut faults) = (Vec::new(), Vec::new());
         match kind >> 1 & 3 {
             0 => {
-                let _ = node.birth(device, &head, bytes, NOW, &mut intern, &mut samples, &mut faults);
+                let _ = node.birth(
+                    device,
+                    &head,
+                    bytes,
+                    NOW,
+                    &mut intern,
+                    &mut samples,
+                    &mut faults,
+                );
             }
             1 => {
                 node.death(device, &head, bytes, NOW);
@@ -71,7 +79,7 @@ fuzz_target!(|input: &[u8]| {
             samples.for_each(drop);
         }
     }
-});
+}
 
 /// Where the contract's reader (protobuf library) and the gateway's (in place) both read it, they see the same number of
 /// metrics. The library passes over groups, which Sparkplug does not have; the gateway refuses them.
