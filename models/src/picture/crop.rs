@@ -2,10 +2,7 @@
 //!
 //! Pure. Training cuts the same parts: models/train/pictures/areas.py.
 
-use super::{
-    Area,
-    mask::{FACE_GROWTH, grown},
-};
+use super::{Area, mask::grown};
 
 /// What of a picture a classifier looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub enum Crop {
     Person,
     /// The part of a person's box in which the head is, and a little above it: a hard hat may stand out of the box.
     PersonTop,
-    /// A face's or head's box, grown as for masking.
+    /// A face's or head's box, grown.
     Face,
 }
 
@@ -28,6 +25,9 @@ const HEAD_OF_WIDTH: f32 = 1.1;
 const ABOVE: f32 = 0.06;
 /// What a person's box grows by on each side, as a share of its width or height.
 const ASIDE: f32 = 0.05;
+
+/// What a face's box grows by, as a share of its sides: a detector's box ends at brow and chin.
+const FACE_GROWTH: f32 = 0.3;
 
 impl Crop {
     /// The part that belongs to the box `found`; it may reach out of the picture. Of a whole picture `found` is the picture.
