@@ -50,7 +50,7 @@ def with_intervals(chance, label, picture, threshold, alarm):
     return out | {"samples": len(label), "of first class": int(label.sum()), "pictures": len(names)}
 
 
-def threshold(chance, label, alarm, precision=0.9):
+def threshold(chance, label, alarm, precision):
     """The least that makes alarms as precise as wanted, by the lower end of Wilson's 95 % interval; at most 0.95."""
     sure, truth = (chance, label) if alarm == 0 else (1 - chance, 1 - label)
     for at in np.arange(0.5, 0.951, 0.01):

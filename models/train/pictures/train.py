@@ -295,7 +295,7 @@ def main():
     net, steps = train(task, samples, a.minutes)
     calibrate(net, samples)
     held = [(next(reversed(one.seen.values())), one.label) for one in samples if one.part == "validation" and one.kind == "photograph"]
-    at = figures.threshold(chances(net, [piece for piece, _ in held]), np.array([label for _, label in held]), task.alarm)
+    at = figures.threshold(chances(net, [piece for piece, _ in held]), np.array([label for _, label in held]), task.alarm, task.precise)
     a.out.mkdir(parents=True, exist_ok=True)
     digest = export(net, task, a.task, at, a.out)
     model = Shipped(a.out / f"{a.task}-1.onnx")
