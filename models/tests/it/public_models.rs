@@ -7,7 +7,7 @@ use crate::{folder, runtime};
 use models::picture::{Area, Detection, Detector, Image, golden, mask, store::read_manifest};
 use std::path::PathBuf;
 
-fn shared() -> Option<PathBuf> {
+pub fn shared() -> Option<PathBuf> {
     let place = std::env::var_os("ONEDOOR_SHARED").map(PathBuf::from);
     let place = place.unwrap_or_else(|| folder().join("../../shared"));
     if place.join("models").is_dir() {

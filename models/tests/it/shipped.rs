@@ -4,12 +4,11 @@
 //! The photographs are not part of this repository: `ONEDOOR_SHARED`, or `../shared` beside the checkout, has them. Where
 //! they are not, that test says so and checks nothing.
 
-use crate::{folder, runtime};
+use crate::{folder, public_models::shared, runtime};
 use models::{
     RuntimePath,
     picture::{Area, Detector, Image, Task, golden, store::Folder},
 };
-use std::path::PathBuf;
 
 const CLASSIFIERS: [&str; 4] = ["fire-smoke", "helmet", "mask", "vest"];
 
@@ -74,7 +73,7 @@ struct Example {
 #[test]
 fn the_classifiers_judge_kept_out_photographs_here_as_where_they_were_trained() {
     let Some(runtime) = runtime() else { return };
-    let Some(photographs) = photographs() else {
+    let Some(photographs) = shared().map(|place| place.join("images")) else {
         return;
     };
     for name in CLASSIFIERS {
@@ -111,19 +110,4 @@ fn the_classifiers_judge_kept_out_photographs_here_as_where_they_were_trained() 
         assert!(far < 0.05, "{name}: {far}");
         assert!(right * 4 >= count * 3, "{name}: {right} of {count}");
     }
-}
-
-fn photographs() -> Option<PathBuf> {
-    let place = std::env::var_os("ONEDOOR_SHARED").map(PathBuf::from);
-    let place = place
-        .unwrap_or_else(|| folder().join("../../shared"))
-        .join("images");
-    if place.is_dir() {
-        return Some(place);
-    }
-    println!(
-        "not checked: there are no photographs in {} (set ONEDOOR_SHARED)",
-        place.display()
-    );
-    None
 }
