@@ -65,12 +65,18 @@ fn main() -> anyhow::Result<()> {
         person_top_of_width: 0.0,
         ..REACH
     };
+    let deeper = Reach {
+        person_top: 0.5,
+        person_top_of_width: 1.0,
+        ..REACH
+    };
     let lines = [
         (0.6, 0.3, third),
         (0.6, 0.3, REACH),
         (0.3, 0.2, REACH),
         (FACE_SCORE_MIN, PERSON_SCORE_MIN, third),
         (FACE_SCORE_MIN, PERSON_SCORE_MIN, REACH),
+        (FACE_SCORE_MIN, PERSON_SCORE_MIN, deeper),
         (0.1, 0.05, REACH),
     ];
     for (face_score, person_score, reach) in lines {
@@ -192,8 +198,10 @@ fn report(way: &Way, [people, empty, pasted]: [&[Seen]; 3], truth: &Truth) {
         .iter()
         .map(|seen| share_masked(seen.size, &seen.areas(way)[0]));
     let masked = 100.0 * masked.sum::<f64>() / empty.len().max(1) as f64;
-    let percent =
-        |hits: usize, all: usize| format!("{:.1}", 100.0 * hits as f64 / all.max(1) as f64);
+    let percent = |hits: usize, all: usize| match all {
+        0 => "-".to_owned(),
+        all => format!("{:.1}", 100.0 * hits as f64 / all as f64),
+    };
     let r = way.reach;
     print!(
         "{} {} {} {:.2} {}",

@@ -24,7 +24,7 @@ pub const FACE_SCORE_MIN: f32 = 0.2;
 /// The same for persons.
 pub const PERSON_SCORE_MIN: f32 = 0.1;
 
-/// What the product uses. With a third of the person's box alone, a seventh of the faces under helmets stayed open;
+/// What the product uses. With a third of the person's box alone, 13 % of the faces under helmets stayed open, now 3 %;
 /// docs/MEASURED.d/models.md has the numbers, `examples/masking_recall.rs` makes them.
 pub const REACH: Reach = Reach {
     face_growth: 0.3,
