@@ -12,7 +12,7 @@
 //! | black | no light and no contrast for 5 s |
 //! | frozen | nothing changes at all for 10 s, not even noise or the clock |
 //! | covered | most of what had edges has none for 6 s, and the large shapes are other ones |
-//! | blurred | the edges are gone for 6 s, the large shapes are the usual ones |
+//! | blurred | the most abrupt edges are soft for 6 s, the large shapes are the usual ones |
 //! | moved | there are edges, but elsewhere, for 10 s |
 //! | clock stopped | the picture goes on and no digit has changed for 15 s |
 //! | looped | ten changing frames in a row are those of earlier, all equally long ago |
@@ -103,7 +103,7 @@ impl Held {
 }
 
 /// What is known of one camera.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Health {
     no_frames_after_ms: u64,
     has_clock: bool,
@@ -209,7 +209,7 @@ impl Health {
         };
         let is_covered = compared.lost >= 0.6 && compared.large < 0.6;
         let is_blurred = compared.sharp < 0.4 && compared.large >= 0.6;
-        let is_moved = compared.sharp >= 0.4 && compared.edges < 0.35 && !is_covered;
+        let is_moved = compared.sharp >= 0.4 && compared.edges < 0.5 && !is_covered;
         self.covered.see(is_covered, at, 6_000);
         self.blurred.see(is_blurred, at, 6_000);
         self.moved.see(is_moved, at, 10_000);
@@ -282,7 +282,7 @@ fn light(grey: &[u8]) -> (f64, f64) {
 }
 
 /// Frames that were there before.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Loops {
     past: VecDeque<(u64, Print)>,
     lag: u64,

@@ -22,6 +22,8 @@ pub struct Shape {
     edges: Vec<f32>,
     /// Per block: its mean.
     large: Vec<f32>,
+    /// How abruptly the picture changes where it changes most: what a lens out of focus takes first.
+    fine: f32,
 }
 
 /// What is usual.
@@ -29,6 +31,7 @@ pub struct Shape {
 pub struct Usual {
     edges: Vec<f32>,
     large: Vec<f32>,
+    fine: f32,
     looks: u32,
     first_ms: Option<u64>,
     last_ms: u64,
@@ -38,7 +41,7 @@ pub struct Usual {
 /// A look beside what is usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Compared {
-    /// Edges now as a share of the usual ones.
+    /// How abrupt the most abrupt changes are, as a share of the usual.
     pub sharp: f64,
     /// Share of the blocks that usually have edges and have none now.
     pub lost: f64,
@@ -53,6 +56,7 @@ impl Shape {
     pub fn of(grey: &[u8], light: f64) -> Shape {
         let light = light.max(1.0) as f32;
         let mut raw = vec![0.0f32; WIDE * HIGH];
+        let mut abrupt = Vec::with_capacity(WIDE * HIGH);
         for y in 1..HIGH - 1 {
             for x in 1..WIDE - 1 {
                 let at = |n: usize| f32::from(grey[n]);
@@ -60,6 +64,8 @@ impl Shape {
                 let across = at(n + 1) - at(n - 1);
                 let down = at(n + WIDE) - at(n - WIDE);
                 raw[n] = (across.abs() + down.abs()) / light;
+                let around = at(n + 1) + at(n - 1) + at(n + WIDE) + at(n - WIDE);
+                abrupt.push((4.0 * at(n) - around).abs() / light);
             }
         }
         let mut edges = vec![0.0f32; WIDE * HIGH];
@@ -70,10 +76,14 @@ impl Shape {
                 edges[y * WIDE + x] = (mean - NOISE).max(0.0);
             }
         }
+        let most = abrupt.len() * 95 / 100;
+        let (_, fine, _) = abrupt.select_nth_unstable_by(most, f32::total_cmp);
+        let fine = *fine;
         let cells: Vec<f32> = grey.iter().map(|cell| f32::from(*cell)).collect();
         Shape {
             large: blocks(&cells),
             edges,
+            fine,
         }
     }
 }
@@ -101,7 +111,7 @@ impl Usual {
             lost += u32::from(*now < 0.3 * usual);
         }
         Some(Compared {
-            sharp: f64::from(now.iter().sum::<f32>() / usual.iter().sum::<f32>().max(1e-6)),
+            sharp: f64::from(shape.fine / self.fine.max(1e-6)),
             lost: f64::from(lost) / f64::from(count.max(1)),
             edges: correlation(&self.edges, &shape.edges),
             large: correlation(&self.large, &shape.large),
@@ -123,6 +133,7 @@ impl Usual {
         for (usual, now) in pairs.chain(self.large.iter_mut().zip(&shape.large)) {
             *usual += (now - *usual) * part;
         }
+        self.fine += (shape.fine - self.fine) * part;
         self.looks = self.looks.saturating_add(1);
         self.last_ms = at_ms;
         self.is_known |= self.looks >= LEARN_LOOKS && at_ms.saturating_sub(first) >= LEARN_MS;
@@ -133,7 +144,7 @@ impl Usual {
         if !self.is_known {
             return None;
         }
-        let values = self.edges.iter().chain(&self.large);
+        let values = self.edges.iter().chain(&self.large).chain([&self.fine]);
         let mut bytes = vec![VERSION];
         bytes.extend(values.flat_map(|value| value.to_le_bytes()));
         Some(bytes)
@@ -142,7 +153,7 @@ impl Usual {
     /// From bytes that were kept; `None` if they are not such bytes.
     pub fn decode(bytes: &[u8]) -> Option<Usual> {
         let (version, rest) = bytes.split_first()?;
-        if *version != VERSION || rest.len() != 4 * (WIDE * HIGH + BLOCKS) {
+        if *version != VERSION || rest.len() != 4 * (WIDE * HIGH + BLOCKS + 1) {
             return None;
         }
         let values = rest.chunks_exact(4);
@@ -152,10 +163,12 @@ impl Usual {
         if !edges.iter().all(|value| value.is_finite()) {
             return None;
         }
-        let large = edges.split_off(WIDE * HIGH);
+        let mut large = edges.split_off(WIDE * HIGH);
+        let fine = large.pop()?;
         Some(Usual {
             edges,
             large,
+            fine,
             looks: LEARN_LOOKS,
             is_known: true,
             ..Usual::default()

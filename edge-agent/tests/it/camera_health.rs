@@ -32,19 +32,24 @@ fn plan(scene: Place, frames_per_s: f64) -> CameraPlan {
     }
 }
 
-/// Plays a camera; `seen` is told each second what is found then. Pictures go through JPEG, as on the line.
+fn health() -> Health {
+    Health::new(SILENT, true, Usual::default(), 0)
+}
+
+/// Plays a camera over some seconds; `seen` is told each second what is found then. Pictures may go through JPEG, as on the line.
 fn play(
-    plan: CameraPlan,
+    plan: &CameraPlan,
     seed: u64,
-    seconds: u64,
+    seconds: std::ops::Range<u64>,
     is_jpeg: bool,
+    health: &mut Health,
     mut seen: impl FnMut(f64, &State),
 ) {
     let clock = Part(digits::PLACE);
-    let mut camera = Camera::new(plan, seed, 1_764_000_000_000);
-    let mut health = Health::new(SILENT, true, Usual::default(), 0);
-    let mut next = 0;
-    for second in 1..=seconds {
+    let mut camera = Camera::new(plan.clone(), seed, 1_764_000_000_000);
+    let mut next = (seconds.start as f64 * plan.frames_per_s) as u64;
+    for second in seconds {
+        let second = second + 1;
         while camera.time(next) < second as f64 {
             let at_ms = (camera.time(next) * 1000.0) as u64;
             if let (Some(picture), _) = camera.frame(next) {
@@ -72,11 +77,20 @@ fn names(state: &State) -> Vec<&'static str> {
         .collect()
 }
 
-/// Plays a camera with one fault and gives how long it took to find it, in seconds.
-fn time_to_find(kind: FaultKind, finding: Finding, scene: Place, seed: u64) -> f64 {
-    let (begins, ends) = (75.0, 115.0);
+/// When the fault begins and ends, in seconds; what is usual is known by then.
+const FAULT: (u64, u64) = (75, 115);
+
+/// Plays a camera with one fault and gives how long it took to find it, in seconds. `health` saw what came before.
+fn time_to_find(
+    kind: FaultKind,
+    finding: Finding,
+    scene: Place,
+    seed: u64,
+    mut health: Health,
+) -> f64 {
+    let (begins, ends) = (FAULT.0 as f64, FAULT.1 as f64);
     let what = format!("{kind:?} {scene:?} {seed}");
-    let mut plan = plan(scene, 4.0);
+    let mut plan = plan(scene, 2.0);
     plan.fault = vec![Timed {
         kind,
         from_s: begins,
@@ -84,16 +98,22 @@ fn time_to_find(kind: FaultKind, finding: Finding, scene: Place, seed: u64) -> f
         repeat_s: 0.0,
     }];
     let mut found = None;
-    play(plan, seed, 135, true, |at, state| {
-        let names = names(state);
-        let is_expected = names.iter().all(|name| *name == finding.point());
-        assert!(is_expected, "{what}: {names:?} at {at}");
-        if !names.is_empty() {
-            assert!(at >= begins, "{what}: before it began, at {at}");
-            assert!(at <= ends + 15.0, "{what}: still at {at}");
-            found.get_or_insert(at - begins);
-        }
-    });
+    play(
+        &plan,
+        seed,
+        FAULT.0..FAULT.1 + 20,
+        true,
+        &mut health,
+        |at, state| {
+            let names = names(state);
+            let is_expected = names.iter().all(|name| *name == finding.point());
+            assert!(is_expected, "{what}: {names:?} at {at}");
+            if !names.is_empty() {
+                assert!(at <= ends + 15.0, "{what}: still at {at}");
+                found.get_or_insert(at - begins);
+            }
+        },
+    );
     found.unwrap_or_else(|| panic!("{what}: not found"))
 }
 
@@ -111,10 +131,29 @@ fn each_fault_is_found_within_half_a_minute_and_is_over_soon_after_it() {
     ];
     std::thread::scope(|scope| {
         let start = |(scene, seed)| {
-            let find = move || {
-                cases.map(|(kind, finding)| (kind, time_to_find(kind, finding, scene, seed)))
-            };
-            scope.spawn(find)
+            scope.spawn(move || {
+                let mut before = health();
+                play(
+                    &plan(scene, 2.0),
+                    seed,
+                    0..FAULT.0,
+                    true,
+                    &mut before,
+                    |at, state| {
+                        assert_eq!(
+                            names(state),
+                            [""; 0],
+                            "{scene:?} {seed}: before any fault, at {at}"
+                        );
+                    },
+                );
+                cases.map(|(kind, finding)| {
+                    (
+                        kind,
+                        time_to_find(kind, finding, scene, seed, before.clone()),
+                    )
+                })
+            })
         };
         let threads = [(Place::Kitchen, 1), (Place::Workshop, 2)].map(start);
         for thread in threads {
@@ -130,8 +169,8 @@ fn each_fault_is_found_within_half_a_minute_and_is_over_soon_after_it() {
 }
 
 /// Plays an hour in which much happens and nothing is wrong.
-fn quiet_hour(scene: Place, seed: u64) {
-    let mut plan = plan(scene, 1.0);
+fn quiet_hour(scene: Place, seed: u64, frames_per_s: f64) {
+    let mut plan = plan(scene, frames_per_s);
     let happens = |kind, from_s, to_s| Timed {
         kind,
         from_s,
@@ -146,7 +185,7 @@ fn quiet_hour(scene: Place, seed: u64) {
         happens(Event::Fire, 3_000.0, 3_060.0),
     ];
     let mut judged = [0u32; 8];
-    play(plan, seed, 3_600, false, |at, state| {
+    play(&plan, seed, 0..3_600, false, &mut health(), |at, state| {
         assert_eq!(names(state), [""; 0], "{scene:?} at {at}");
         for (count, is) in judged.iter_mut().zip(state) {
             *count += u32::from(is.is_some());
@@ -162,7 +201,7 @@ fn quiet_hour(scene: Place, seed: u64) {
 #[test]
 fn nothing_is_found_in_an_hour_without_faults() {
     std::thread::scope(|scope| {
-        scope.spawn(|| quiet_hour(Place::Kitchen, 11));
-        scope.spawn(|| quiet_hour(Place::Workshop, 12));
+        scope.spawn(|| quiet_hour(Place::Kitchen, 11, 1.0));
+        scope.spawn(|| quiet_hour(Place::Workshop, 12, 0.5));
     });
 }
