@@ -1,7 +1,8 @@
 //! One model on one thread: a picture in, detections in pixels of the picture out.
 
 use super::{
-    DecodeError, Detection, Image, Manifest, Task, candidates, decode, input::Resize, strongest,
+    Area, DecodeError, Detection, Image, Manifest, Task, candidates, decode, input::Resize,
+    strongest,
 };
 use crate::{RuntimePath, catalogue::sha256, runtime};
 use ort::{
@@ -171,6 +172,17 @@ impl Detector {
         }
         self.prepare(image);
         self.run(decode::scores)
+    }
+
+    /// How sure the model is of each class of what was found there; the manifest says what around it is looked at.
+    /// `None` if that lies outside the picture.
+    pub fn classify_found(
+        &mut self,
+        image: &Image,
+        found: &Area,
+    ) -> Result<Option<Vec<f32>>, DetectError> {
+        let crop = image.crop(&self.manifest.crop.area(found));
+        crop.map(|crop| self.classify(&crop)).transpose()
     }
 
     /// First step of [`Detector::detect`]: the picture becomes the model's input.

@@ -3,7 +3,7 @@
 //! Promise: [`Manifest::parse`] names every problem of a manifest in one run, each with place, fault and mending.
 //! The keys are described in models/manifests/README.md.
 
-use super::{Area, Colour, Fit, Input, Layout, reader::Reader};
+use super::{Area, Colour, Crop, Fit, Input, Layout, reader::Reader};
 use std::fmt;
 
 /// What a model is for.
@@ -111,6 +111,8 @@ pub struct Manifest {
     pub licence: String,
     /// Where its authors give it out; `None` for a model of one's own.
     pub source: Option<String>,
+    /// What of a picture goes in; of a detector the whole.
+    pub crop: Crop,
     /// What it takes in.
     pub input: Input,
     /// How its outputs are read.
@@ -233,6 +235,18 @@ fn read(top: &mut Reader) -> Option<Manifest> {
     }
     let classes = top.texts("classes").unwrap_or_default();
     check_classes(top, task, &classes);
+    let crop = match top.may_have("crop") {
+        true => top.choice(
+            "crop",
+            &[
+                ("picture", Crop::Picture),
+                ("person", Crop::Person),
+                ("person_top", Crop::PersonTop),
+                ("face", Crop::Face),
+            ],
+        ),
+        false => Some(Crop::Picture),
+    };
     let input = top.within("input", read_input).flatten();
     let output = top
         .within("output", |at| read_output(at, classes.len()))
@@ -247,6 +261,12 @@ fn read(top: &mut Reader) -> Option<Manifest> {
             "task \"classes\" goes with decoding \"classifier\" and with no other",
         );
     }
+    top.check(
+        "crop",
+        classifier || output.is_none() || crop.is_none_or(|crop| crop == Crop::Picture),
+        "is for classifiers",
+        "leave it out: a detector looks at the whole picture",
+    );
     let (score_min, overlap_max, across_classes) = top
         .within("thresholds", |at| {
             let score = at.share("score");
@@ -273,6 +293,7 @@ fn read(top: &mut Reader) -> Option<Manifest> {
         sha256: sha256?,
         licence: licence?,
         source,
+        crop: crop?,
         input: input?,
         decoding,
         outputs,

@@ -7,6 +7,7 @@
 //! compares faces, and none may come.
 
 pub mod area; // rectangles, and which of several that overlap stay
+pub mod crop; // what a classifier looks at
 pub mod decode; // outputs become candidates
 pub mod detector; // one model on one thread
 pub mod fetch; // a model from where its authors give it out
@@ -20,6 +21,7 @@ pub mod store; // a folder of models
 pub mod timing; // milliseconds of each step
 
 pub use area::{Area, Detection, strongest};
+pub use crop::Crop;
 pub use decode::{DecodeError, candidates};
 pub use detector::{DetectError, Detector, DetectorError};
 pub use image::{Image, ImageError};

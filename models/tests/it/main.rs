@@ -7,6 +7,7 @@ mod engine;
 mod manifest;
 mod public_models;
 mod score;
+mod shipped;
 mod tiny;
 
 use models::{Availability, Engine, RuntimePath};

@@ -128,6 +128,12 @@ fn what_does_not_go_together_is_said() {
             "has 1 names, this decoding needs 2",
         ),
         ("\"ultraface\"", "\"yunet\"", "strides: is missing"),
+        ("[input]", "crop = \"face\"\n[input]", "is for classifiers"),
+        (
+            "[input]",
+            "crop = \"hand\"\n[input]",
+            "crop: is \"hand\"; write one of \"picture\"",
+        ),
         ("[input]", "[inputs]", "[input]"),
         ("name = ", "name: ", "is not TOML"),
     ] {
