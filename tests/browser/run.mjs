@@ -292,7 +292,7 @@ async function fleet(page, lang, label) {
 }
 
 /** An administrator gives an agent another configuration: a refusal is said and nothing is lost, then it is listed. */
-async function adminWalk(browser) {
+async function configurationWalk(browser) {
   for (const width of [1280, 390]) {
     const context = await browser.newContext({ viewport: { width, height: 860 }, locale: "zh-CN" });
     const page = await context.newPage();
@@ -354,7 +354,7 @@ if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD
 if (shots) mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 if (process.env.INSPECTOR) await inspectorWalk(browser).catch((error) => check("inspector: the walk ends", false, String(error)));
-if (process.env.ADMIN) await adminWalk(browser).catch((error) => check("admin: the walk ends", false, String(error)));
+if (process.env.ADMIN) for (const walk of [adminWalk, configurationWalk]) await walk(browser).catch((error) => check("admin: the walk ends", false, String(error)));
 for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);
