@@ -186,15 +186,21 @@ async function objection(page, lang, label) {
   await visible(page, `[data-entry="${id}"][data-status="under_objection"]`, `${label} credit: an objection marks the entry at once`);
 }
 
-/** Someone who may only look and take up: the confirmation is closed, with the reason in words. */
-async function inspectorWalk(browser) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "zh-CN" });
+/** A page of a user other than the reviewer, in Chinese; name and password are those of the environment. */
+async function signedIn(browser, who, viewport) {
+  const context = await browser.newContext({ viewport, locale: "zh-CN" });
   const page = await context.newPage();
   await page.goto(`${base}/`);
-  await page.locator("#user").fill(process.env.INSPECTOR);
-  await page.locator("#password").fill(process.env.INSPECTOR_PASSWORD);
+  await page.locator("#user").fill(process.env[who.toUpperCase()]);
+  await page.locator("#password").fill(process.env[`${who.toUpperCase()}_PASSWORD`]);
   await page.keyboard.press("Enter");
-  await visible(page, "[data-site]", "inspector: signs in");
+  await visible(page, "[data-site]", `${who}: signs in`);
+  return { context, page };
+}
+
+/** Someone who may only look and take up: the confirmation is closed, with the reason in words. */
+async function inspectorWalk(browser) {
+  const { context, page } = await signedIn(browser, "inspector", { width: 1280, height: 860 });
   await open(page, "cases?state=all");
   await page.locator("a.caserow, .nothing").first().waitFor();
   const open1 = page.locator('[data-case]:is([data-state="open"],[data-state="taken"])').first();
@@ -210,13 +216,7 @@ async function inspectorWalk(browser) {
 
 /** Whoever may give orders to devices says why, and sees the order in the list. */
 async function adminWalk(browser) {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: "zh-CN" });
-  const page = await context.newPage();
-  await page.goto(`${base}/`);
-  await page.locator("#user").fill(process.env.ADMIN);
-  await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
-  await page.keyboard.press("Enter");
-  await visible(page, "[data-site]", "admin: signs in");
+  const { context, page } = await signedIn(browser, "admin", { width: 390, height: 844 });
   await open(page, "fleet");
   await page.locator("[data-fleet]").first().waitFor();
   await open(page, `fleet/${encodeURIComponent(await page.locator("[data-fleet]").first().getAttribute("data-fleet"))}`);
@@ -294,13 +294,7 @@ async function fleet(page, lang, label) {
 /** An administrator gives an agent another configuration: a refusal is said and nothing is lost, then it is listed. */
 async function configurationWalk(browser) {
   for (const width of [1280, 390]) {
-    const context = await browser.newContext({ viewport: { width, height: 860 }, locale: "zh-CN" });
-    const page = await context.newPage();
-    await page.goto(`${base}/`);
-    await page.locator("#user").fill(process.env.ADMIN);
-    await page.locator("#password").fill(process.env.ADMIN_PASSWORD);
-    await page.keyboard.press("Enter");
-    await visible(page, "[data-site]", "admin: signs in");
+    const { context, page } = await signedIn(browser, "admin", { width, height: 860 });
     await open(page, "fleet");
     await page.locator("[data-configuration]").first().waitFor();
     const agents = await page.locator("[data-fleet]").evaluateAll((all) => all.map((a) => a.dataset.fleet));
