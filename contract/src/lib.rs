@@ -8,6 +8,7 @@ pub mod configuration; // what the gateway wants an agent to run
 pub mod control; // orders to devices, and what became of them
 pub mod enrol; // a one-time code, and what is sealed with it
 pub mod evidence; // the manifest of a sealed bundle
+pub mod footage; // what a camera's agent saw, and the pictures of it
 pub mod gap; // readings that will never come, and why
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
@@ -19,6 +20,7 @@ pub mod status; // how an agent does, said by itself
 pub mod time; // milliseconds since 1970, UTC
 pub mod topic; // Sparkplug B topics
 pub mod uscc; // unified social credit code
+pub mod vision; // what the agent and its vision process say to each other
 
 pub use gap::{Gap, GapReason};
 pub use id::{AgentId, DeviceId, IdError, PointName, SiteId};
