@@ -69,17 +69,17 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
         let what = format!("there is no folder {}", missing.display());
         problems.add(part.place("models"), what, "make it, or correct the path");
     }
+    let runtime = part.text_if_there("runtime", problems).map(path);
+    for (key, file) in [("program", &program), ("runtime", &runtime)] {
+        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+            let what = format!("there is no file {}", file.display());
+            problems.add(part.place(key), what, "correct the path, or leave it out");
+        }
+    }
     let program = program.unwrap_or(usual.program);
     let shipped = beside_of(&program);
     if shipped.is_dir() || models.is_empty() {
         models.push(shipped);
-    }
-    let runtime = part.text_if_there("runtime", problems).map(path);
-    for (key, file) in [("program", Some(&program)), ("runtime", runtime.as_ref())] {
-        if let Some(file) = file.filter(|file| !file.is_file()) {
-            let what = format!("there is no file {}", file.display());
-            problems.add(part.place(key), what, "correct the path, or leave it out");
-        }
     }
     let threads = part.integer_or("threads", 1, 1, 64, problems);
     let memory_max = part.integer_or("memory_max", MEMORY_MAX, 64 << 20, 1 << 40, problems);
@@ -94,4 +94,52 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
         memory_max: memory_max.unsigned_abs(),
         patience: patience?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(place: &Path, text: &str) -> Result<VisionConfig, String> {
+        let mut problems = Problems::new();
+        let part = Section::parse("agent.toml", text, &mut problems).unwrap();
+        let config = read(part, &Folder::own(place), &mut problems);
+        match problems.is_empty() {
+            true => Ok(config.unwrap()),
+            false => Err(problems.to_string()),
+        }
+    }
+
+    #[test]
+    fn own_models_go_before_those_that_come_with_the_program() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(path("vision/models")).unwrap();
+        std::fs::create_dir(path("own")).unwrap();
+        std::fs::write(path("vision/edge-vision"), "").unwrap();
+        let text = "program = \"vision/edge-vision\"\nmodels = [\"own\"]\npatience = \"3s\"";
+        let config = read_text(place.path(), text).unwrap();
+        assert_eq!(config.program, path("vision/edge-vision"));
+        assert_eq!(config.models, [path("own"), path("vision/models")]);
+        assert_eq!(config.patience, Duration::from_secs(3));
+        let usual = VisionConfig::default();
+        assert_eq!((config.threads, config.memory_max), (1, usual.memory_max));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let text = "program = \"no-program\"\nruntime = \"no-library\"\nmodels = [\"no-folder\"]\nmemory_max = 5\nthread = 2";
+        let problems = read_text(place.path(), text).unwrap_err();
+        for part in [
+            "no-program",
+            "no-library",
+            "no-folder",
+            "memory_max",
+            "thread:",
+        ] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+        assert_eq!(problems.lines().count(), 5, "{problems}");
+    }
 }

@@ -149,7 +149,7 @@ async fn one_that_cannot_be_run_is_refused_with_every_problem_and_the_old_one_go
         + &device("d", "nowhere").replace("profile.toml", "agent.key")
         + "[[json_http]]\nid = \"x\"\nurl = \"http://127.0.0.1:1/\"\nevery = \"10s\"\nauthorization_file = \"agent.key\"\n\
            [[camera]]\nid = \"c\"\nurl = \"file:///etc/passwd\"\nffmpeg = \"/bin/sh\"\n[camera.ring]\ndir = \"/\"\n\
-           [gateway]\npassword_file = \"agent.key\"\nport = 0\n";
+           [vision]\nprogram = \"/bin/sh\"\n[gateway]\npassword_file = \"agent.key\"\nport = 0\n";
     want(&host, 1, text, &[]);
     let report = becomes(&host, 1, State::Refused).await;
     assert_eq!(report.runs, 0);
@@ -162,6 +162,7 @@ async fn one_that_cannot_be_run_is_refused_with_every_problem_and_the_old_one_go
         "camera[1].ffmpeg: only the box's own file",
         "camera[1].url: only the box's own file",
         "camera[1].ring.dir: a configuration of the gateway may not write there",
+        "configuration 1 of the gateway: vision",
         "gateway.password_file",
         "gateway.port",
     ] {
