@@ -13,6 +13,7 @@ use crate::{
     detect::{self, Signals},
     evidence::Vault,
     fleet::{self, Fleet},
+    footage::{self, Footage},
     ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
     series,
@@ -62,6 +63,7 @@ pub struct Running {
     external: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     series: series::Running,
     coverage: coverage::Running,
+    footage: footage::Running,
     rules: detect::task::Running,
     model: Option<detect::onnx::Running>,
     stop: watch::Sender<bool>,
@@ -109,6 +111,16 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let keep = config.series.embedded.as_ref().and_then(|store| store.keep);
     let coverage = coverage::start(&data.join("coverage.db"), &journal, &dictionary, keep)
         .context("cannot start the coverage ledger")?;
+    let footage = footage::Setup {
+        data,
+        journal: &journal,
+        plan: config.footage,
+        records: records.clone(),
+        registry: registry.clone(),
+        signals: signals.clone(),
+        metrics: metrics.clone(),
+    };
+    let footage = footage::start(footage).context("cannot start with footage")?;
     let series = series::start(config.series, &journal, &dictionary, &metrics)
         .context("cannot start the series")?;
 
@@ -154,7 +166,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("cannot start scoring")?;
     }
 
-    let mut followers = vec![rules.saved_handle(), coverage.saved_handle()];
+    let mut followers = vec![
+        rules.saved_handle(),
+        coverage.saved_handle(),
+        footage.saved_handle(),
+    ];
     followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
@@ -169,6 +185,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         signals: signals.clone(),
         series: series.series.clone(),
         coverage: coverage.coverage.clone(),
+        footage: footage.footage.clone(),
         ingest: ingest.clone(),
         vault,
         metrics,
@@ -216,6 +233,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             tokio::spawn(gather(
                 records.clone(),
                 signals,
+                footage.footage.clone(),
                 CASE_GAP_MS / config.time_scale,
                 changed.clone(),
                 stopping.clone(),
@@ -254,6 +272,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         external,
         series,
         coverage,
+        footage,
         rules,
         model,
         stop,
@@ -299,14 +318,16 @@ impl Running {
         }
         within("broker", self.broker.stop()).await;
         let (rules, model, coverage) = (self.rules, self.model, self.coverage);
+        let footage = self.footage;
         let followers = tokio::task::spawn_blocking(move || {
             rules.stop();
             coverage.stop();
+            footage.stop();
             if let Some(model) = model {
                 model.stop();
             }
         });
-        within("detection and coverage", followers).await;
+        within("detection, coverage and footage", followers).await;
         within("series", self.series.stop()).await;
         self.stop.send_replace(true);
         for (name, task) in self.tasks {
@@ -386,15 +407,20 @@ async fn repeat<F: Future<Output = bool>>(
 async fn gather(
     records: Records,
     signals: Signals,
+    footage: Footage,
     gap_ms: f64,
     changed: watch::Sender<u64>,
     stopping: watch::Receiver<bool>,
 ) {
     repeat(GATHER_EVERY, stopping, || {
         let (records, signals) = (records.clone(), signals.clone());
-        let changed = changed.clone();
+        let (footage, changed) = (footage.clone(), changed.clone());
         async move {
-            let step = move || case::store::step(&records, &signals, gap_ms as i64);
+            let step = move || {
+                let models = |signal: &detect::Signal| footage.models_behind(signal);
+                let terms = &footage.plan().terms;
+                case::store::step(&records, &signals, gap_ms as i64, terms, &models)
+            };
             match tokio::task::spawn_blocking(step).await {
                 Ok(Ok(0)) => false,
                 Ok(Ok(_)) => {

@@ -21,7 +21,7 @@ mod topic;
 
 pub use access::{Certificates, Client, Directory, Identity, Refusal, Role, Standing};
 pub use fanout::RouterError;
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Authority, TlsError, TlsFiles};
 
 use crate::certificate::Certificate;
 use crate::ingest::Ingest;
@@ -97,11 +97,11 @@ impl Default for Config {
 impl Config {
     /// Checks everything.
     pub fn resolve(self, problems: &mut Problems) -> Self {
-        if self.listen_tls.is_some() != self.tls.is_some() {
+        if self.listen_tls.is_some() && self.tls.is_none() {
             problems.add(
                 "broker.tls",
-                "listen_tls and [broker.tls] go together",
-                "set both or neither",
+                "listen_tls has no certificate to show",
+                "set [broker.tls], or leave it out for the gateway's own authority",
             );
         }
         if self.allow_anonymous
