@@ -55,6 +55,8 @@ pub struct Running {
     pub mqtt: Option<SocketAddr>,
     /// Where MQTT listens with TLS.
     pub mqtt_tls: Option<SocketAddr>,
+    /// Where agents send files of footage.
+    pub footage_door: Option<SocketAddr>,
     ingest: Ingest,
     journal: Journal,
     metrics: Arc<Metrics>,
@@ -64,6 +66,7 @@ pub struct Running {
     series: series::Running,
     coverage: coverage::Running,
     footage: footage::Running,
+    door: Option<footage::listen::Open>,
     rules: detect::task::Running,
     model: Option<detect::onnx::Running>,
     stop: watch::Sender<bool>,
@@ -102,7 +105,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let registry = Arc::new(config.registry);
     let clients = fleet::clients(&records, &registry).context("cannot read the agents")?;
     let directory = broker::Directory::new(clients);
-    let mut broker = broker::start(&config.broker, directory, ingest.clone())
+    let mut broker = broker::start(&config.broker, directory.clone(), ingest.clone())
         .await
         .context("cannot start the broker")?;
     let fleet = Fleet::new(records.clone(), registry.clone(), &broker, config.fleet)
@@ -174,6 +177,19 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
+    let mut door = None;
+    if let (Some(listen), Some(tls)) = (footage.footage.plan().listen, broker.broker().tls()) {
+        let setup = footage::listen::Setup {
+            listen,
+            tls,
+            directory,
+            footage: footage.footage.clone(),
+            metrics: metrics.clone(),
+            changed: changed.clone(),
+        };
+        let open = footage::listen::open(setup).await;
+        door = Some(open.context("cannot open the door for footage")?);
+    }
     let api = Api(Arc::new(api::Inner {
         records: records.clone(),
         registry,
@@ -216,6 +232,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
                 ingest.clone(),
                 outward.clone(),
                 events,
+                stopping.clone(),
+            )),
+        ),
+        (
+            "footage",
+            tokio::spawn(footage::tend::run(
+                footage.footage.clone(),
+                broker.broker(),
+                outward.clone(),
                 stopping.clone(),
             )),
         ),
@@ -264,6 +289,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         http,
         mqtt: broker.local_addr(),
         mqtt_tls: broker.local_addr_tls(),
+        footage_door: door.as_ref().map(|door| door.address),
         ingest,
         journal,
         metrics: counters,
@@ -273,6 +299,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         series,
         coverage,
         footage,
+        door,
         rules,
         model,
         stop,
@@ -315,6 +342,9 @@ impl Running {
         if let Some((stop, task)) = self.external {
             stop.send_replace(true);
             within("external broker", task).await;
+        }
+        if let Some(door) = self.door {
+            within("door for footage", door.stop()).await;
         }
         within("broker", self.broker.stop()).await;
         let (rules, model, coverage) = (self.rules, self.model, self.coverage);

@@ -58,4 +58,10 @@ pub struct Metrics {
     pub footage_manifests_total: Counter,
     /// Of these, those that do not count as their agents', so that no file of them is taken.
     pub footage_manifests_refused_total: Counter,
+    /// Files of footage that came as a whole, with their hash.
+    pub footage_files_taken_total: Counter,
+    /// Files of footage that came as a whole with another hash, and were thrown away.
+    pub footage_files_refused_total: Counter,
+    /// Bytes of files of footage that were written, those thrown away later included.
+    pub footage_bytes_taken_total: Counter,
 }

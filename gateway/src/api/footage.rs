@@ -4,7 +4,7 @@ use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
     account::Act,
     case,
-    detect::rule::Text,
+    detect::{Signal, rule::Text},
     footage::{Announced, FootageError, Unmasking, Which, unmask},
 };
 use axum::{
@@ -15,8 +15,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
-use contract::{DeviceId, SiteId, Timestamp, footage::Role};
+use contract::{
+    DeviceId, SiteId, Timestamp,
+    footage::{Part, Role},
+};
 use serde::Deserialize;
+use std::io::Read;
 use tokio::io::AsyncReadExt;
 
 /// Footage that is listed at once, at most and if nothing is said.
@@ -24,6 +28,8 @@ const LIST_MAX: usize = 500;
 const LIST: usize = 50;
 /// Characters of a reason at most.
 const REASON_MAX: usize = 500;
+/// Bytes of footage in one bundle at most.
+const BUNDLE_BYTES_MAX: u64 = 128 << 20;
 /// A file is given in pieces of this size.
 const PIECE: usize = 64 << 10;
 
@@ -257,7 +263,7 @@ fn media_type(role: Role) -> &'static str {
 }
 
 /// What a file is called in a download or a bundle.
-pub fn file_name(role: Role) -> &'static str {
+fn file_name(role: Role) -> &'static str {
     match role {
         Role::Before => "before.jpg",
         Role::Still => "still.jpg",
@@ -266,6 +272,81 @@ pub fn file_name(role: Role) -> &'static str {
         Role::Detections => "detections.json",
         Role::Original => "original.age",
     }
+}
+
+/// What of the footage of these signals goes into a sealed bundle: each manifest as its agent signed it, and the masked pictures
+/// and detections that are here and unharmed; no original. `footage.json` says of each file whether it is in the bundle, and why
+/// if it is not.
+pub fn sealed(inner: &Inner, signals: &[Signal]) -> Result<Vec<(String, Vec<u8>)>, ApiError> {
+    let footage = inner
+        .footage
+        .of_signals(signals)
+        .map_err(ApiError::internal)?;
+    let (mut parts, mut list, mut room) = (Vec::new(), Vec::new(), BUNDLE_BYTES_MAX);
+    for one in &footage {
+        let folder = format!("footage/{}", &one.id[..16]);
+        let signed = serde_json::to_vec_pretty(&one.signed).expect("a manifest is always JSON");
+        parts.push((format!("{folder}/manifest.json"), signed));
+        let mut files = Vec::new();
+        let of = one.manifest.iter().flat_map(|m| &m.parts);
+        // The clip comes last, so that it takes no room from what is small.
+        for (role, part) in [false, true].into_iter().flat_map(|is_clip| {
+            let of = of.clone().map(|part| (part.role, part));
+            of.filter(move |(role, _)| (*role == Role::Clip) == is_clip)
+        }) {
+            let name = format!("{folder}/{}", file_name(role));
+            let left_out = match in_bundle(inner, part, room)? {
+                Ok(bytes) => {
+                    room -= part.bytes;
+                    parts.push((name.clone(), bytes));
+                    None
+                }
+                Err(why) => Some(why),
+            };
+            files.push(serde_json::json!({
+                "name": name, "role": role, "sha256": part.sha256, "bytes": part.bytes, "left_out": left_out,
+            }));
+        }
+        list.push(serde_json::json!({
+            "id": one.id, "camera": one.camera, "at": one.at.to_string(), "received_at": one.received_at.to_string(),
+            "not_signed": one.refusal.as_ref().map(|refusal| refusal.words().en), "files": files,
+        }));
+    }
+    if !list.is_empty() {
+        let list = serde_json::to_vec_pretty(&list).expect("a list is always JSON");
+        parts.push(("footage.json".to_owned(), list));
+    }
+    Ok(parts)
+}
+
+/// A file for a bundle, or why it is not in it.
+fn in_bundle(
+    inner: &Inner,
+    part: &Part,
+    room: u64,
+) -> Result<Result<Vec<u8>, &'static str>, ApiError> {
+    if part.role == Role::Original {
+        return Ok(Err(
+            "an original is not evidence here; it stays encrypted for its custodians",
+        ));
+    }
+    if part.role == Role::Clip && part.bytes > inner.footage.plan().bundle_clip_bytes_max {
+        return Ok(Err("longer than footage.bundle_clip_bytes_max"));
+    }
+    if part.bytes > room {
+        return Ok(Err(
+            "all footage of one bundle may not be longer than 128 MiB",
+        ));
+    }
+    let mut file = match inner.footage.read(&part.sha256) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(Err("not at the gateway when the case was confirmed")),
+        Err(FootageError::Altered { .. }) => return Ok(Err("altered on the gateway's disk")),
+        Err(error) => return Err(ApiError::internal(error)),
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(ApiError::internal)?;
+    Ok(Ok(bytes))
 }
 
 impl Inner {

@@ -186,6 +186,7 @@ pub enum AgentEvent {
 struct Shared {
     events: mpsc::Sender<AgentEvent>,
     events_dropped: AtomicU64,
+    tls: Option<Arc<rustls::ServerConfig>>,
     own: Option<Arc<OwnCertificate>>,
     ingest: Ingest,
     directory: Directory,
@@ -293,6 +294,11 @@ impl Broker {
         self.0.own.as_ref().map_or(Ok(()), |own| own.reload())
     }
 
+    /// What the TLS listener shows and trusts, if there are files for it; a renewed certificate is shown from then on.
+    pub fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.0.tls.clone()
+    }
+
     /// Events about agents that were dropped because nobody took them in time.
     pub fn events_dropped(&self) -> u64 {
         self.0.events_dropped.load(Ordering::Relaxed)
@@ -359,13 +365,15 @@ pub async fn start(
         .as_ref()
         .map(|files| tls::server_config(files, expired_max))
         .transpose()?;
-    let (acceptor, own) = tls.map(|(tls, own)| (TlsAcceptor::from(tls), own)).unzip();
+    let (tls, own) = tls.unzip();
+    let acceptor = tls.clone().map(TlsAcceptor::from);
     let (events, told) = mpsc::channel(EVENTS_MAX);
     let plain = bind(config.listen).await?;
     let secured = bind(config.listen_tls).await?;
     let shared = Arc::new(Shared {
         events,
         events_dropped: AtomicU64::new(0),
+        tls,
         own,
         ingest,
         directory,

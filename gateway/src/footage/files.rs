@@ -140,11 +140,20 @@ impl Files {
         self.delete(&self.here(hash))
     }
 
-    /// Hashes of files that are under way.
-    pub fn under_way(&self) -> io::Result<Vec<String>> {
-        let names = fs::read_dir(self.folder.join("partial"))?;
-        let names = names.map(|file| Ok(file?.file_name().to_string_lossy().into_owned()));
-        names.collect()
+    /// Hashes of all files, those under way included.
+    pub fn all(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut names = |folder: &Path| -> io::Result<()> {
+            for file in fs::read_dir(folder)? {
+                found.push(file?.file_name().to_string_lossy().into_owned());
+            }
+            Ok(())
+        };
+        names(&self.folder.join("partial"))?;
+        for shelf in fs::read_dir(self.folder.join("here"))? {
+            names(&shelf?.path())?;
+        }
+        Ok(found)
     }
 
     fn delete(&self, path: &Path) -> io::Result<()> {

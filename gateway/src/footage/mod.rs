@@ -10,12 +10,17 @@
 //! asked, approved) and what was deleted is in `records.db`.
 //!
 //! Read in this order: `check` (is a manifest its agent's), `store` (SQL), `files` (the folder), `task` (follows the journal),
-//! `unmask` (who may have an original), `keep` (what is deleted), `door` (HTTPS for agents), `listen` (its TLS).
+//! `unmask` (who may have an original), `keep` (what is deleted), `tend` (what is done from time to time), `door` (HTTPS for
+//! agents), `listen` (its TLS).
 
 pub mod check;
+mod door;
 pub mod files;
+mod keep;
+pub mod listen;
 pub mod store;
 mod task;
+pub mod tend;
 pub mod unmask;
 
 pub use store::{Announced, FootageError, Which};
@@ -30,12 +35,13 @@ use crate::{
     store::{Records, remember},
 };
 use contract::{
-    DeviceId, PointName, SiteId, Timestamp,
+    AgentId, DeviceId, PointName, SiteId, Timestamp,
     footage::{Part, Role},
     problems::Problems,
     vision::ModelUsed,
 };
-use files::Files;
+use door::Asked;
+use files::{Files, Finished};
 use rusqlite::params;
 use std::io::Seek;
 use std::net::SocketAddr;
@@ -409,6 +415,60 @@ impl Footage {
         }
         file.rewind().map_err(failed)?;
         Ok(Some(file))
+    }
+
+    /// What an agent may know of a file.
+    fn asked(&self, site: &SiteId, agent: &AgentId, hash: &str) -> Result<Asked, FootageError> {
+        let announced = self.store().announced(site, agent, hash)?;
+        if announced.is_empty() {
+            return Ok(Asked::NotAnnounced);
+        }
+        if self.0.files.has(hash) {
+            return Ok(Asked::Here);
+        }
+        if self.store().gone(hash)?.is_some() {
+            return Ok(Asked::Deleted);
+        }
+        let mut refused = None;
+        for (file, footage) in announced {
+            let at_site = file.role == Role::Original && {
+                let wish = unmask::one(&self.0.records, &footage.id)?;
+                !wish.is_some_and(|wish| wish.is_approved())
+            };
+            let why = match at_site {
+                true => Some(Text::new(
+                    "原始影像须经两名复核员同意后才调取，在此之前留在现场",
+                    "an original stays at the site until two reviewers have approved that it is fetched",
+                )),
+                false => self.not_taken(&footage),
+            };
+            match why {
+                None => {
+                    let (has, of) = (self.0.files.offset(hash), file.bytes);
+                    return Ok(Asked::Part { has, of });
+                }
+                Some(why) => refused = Some(why),
+            }
+        }
+        Ok(refused.map_or(Asked::NotAnnounced, Asked::Refused))
+    }
+
+    /// Adds to what has come of a file; one caller at a time for each.
+    fn append(&self, hash: &str, bytes: &[u8]) -> Result<(), FootageError> {
+        let written = self.0.files.append(hash, bytes);
+        written.map_err(|source| self.file_error("write", hash, source))
+    }
+
+    /// Makes what has come of a file outlive a power cut.
+    fn sync(&self, hash: &str) -> Result<(), FootageError> {
+        let synced = self.0.files.sync(hash);
+        synced.map_err(|source| self.file_error("write", hash, source))
+    }
+
+    /// Looks at a file of which everything has come.
+    fn finish(&self, hash: &str) -> Result<Finished, FootageError> {
+        let finished = self.0.files.finish(hash);
+        finished.map_err(|source| self.file_error("put in its place", hash, source))
     }
 
     /// A file for somebody to look at; that they do is in the history before it is given. Nothing if the file is not here.

@@ -53,6 +53,15 @@ pub enum FootageError {
         #[source]
         source: std::io::Error,
     },
+    /// The door cannot listen.
+    #[error("cannot listen on {address} for footage")]
+    Bind {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file is not what it was.
     #[error("{} was altered on disk", path.display())]
     Altered {
@@ -310,15 +319,23 @@ impl Store {
         read().map_err(self.failed("look for a file"))
     }
 
-    /// Footage that came before `cutoff` and of which a file was not deleted, the oldest first.
-    pub fn older(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<Announced>, FootageError> {
+    /// Footage that came before `cutoff` and of which a file was not deleted, the oldest first, after the one of which the
+    /// time of reception and the id are given.
+    pub fn older(
+        &self,
+        cutoff: Timestamp,
+        after: Option<&(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Announced>, FootageError> {
         let read = || {
             let sql = format!(
-                "SELECT {COLUMNS} FROM footage WHERE received_at < ?1 AND EXISTS (SELECT 1 FROM part WHERE footage = id
-                 AND sha256 NOT IN (SELECT sha256 FROM gone)) ORDER BY received_at LIMIT ?2"
+                "SELECT {COLUMNS} FROM footage WHERE received_at < ?1 AND (received_at, id) > (?2, ?3) AND EXISTS
+                 (SELECT 1 FROM part WHERE footage = id AND sha256 NOT IN (SELECT sha256 FROM gone))
+                 ORDER BY received_at, id LIMIT ?4"
             );
             let mut query = self.db.prepare_cached(&sql)?;
-            let bounds = params![cutoff.as_millis(), limit as i64];
+            let (time, id) = after.map_or((i64::MIN, ""), |(at, id)| (at.as_millis(), id));
+            let bounds = params![cutoff.as_millis(), time, id, limit as i64];
             query
                 .query_map(bounds, announced)?
                 .collect::<rusqlite::Result<Vec<_>>>()
