@@ -1,5 +1,6 @@
 //! The whole system, one story per file.
 
+mod camera;
 mod clock;
 mod configuration;
 mod enrol;
