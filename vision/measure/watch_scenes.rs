@@ -184,6 +184,7 @@ fn config_of(args: &Args, is_kitchen: bool) -> WatchConfig {
         part,
         model: part.shipped().expect("it is shipped").0.to_owned(),
         shadow: None,
+        before: None,
     };
     let (parts, zones) = match is_kitchen {
         true => (
@@ -296,8 +297,8 @@ impl Run<'_> {
             pixels: Pixels::Jpeg,
             persons: config.persons.clone(),
             faces: config.face.clone(),
-            of_persons: config.models(true),
-            of_picture: config.models(false),
+            of_persons: models(config, true),
+            of_picture: models(config, false),
         };
         let began = Instant::now();
         let (answer, _) = self.vision.ask(what, body).await?;
@@ -307,6 +308,12 @@ impl Run<'_> {
             other => bail!("no answer: {other:?}"),
         }
     }
+}
+
+fn models(config: &WatchConfig, of_persons: bool) -> Vec<String> {
+    let parts = config.parts.iter();
+    let parts = parts.filter(|of| of.part.is_of_persons() == of_persons);
+    parts.map(|of| of.model.clone()).collect()
 }
 
 /// Whether a person has it so, and whether that could be seen.

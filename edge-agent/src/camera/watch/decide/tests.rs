@@ -30,6 +30,7 @@ fn config(zones: Vec<Zone>) -> WatchConfig {
         part,
         model: model.to_owned(),
         shadow: shadow.map(str::to_owned),
+        before: None,
     };
     WatchConfig {
         from: at(0),
@@ -166,6 +167,29 @@ fn a_shadow_gives_its_own_point_and_no_sighting() {
 }
 
 #[test]
+fn a_former_model_takes_over_between_two_frames_and_a_shadow_that_left_says_nothing() {
+    let mut watch = Watch::new(whole(&[Class::NoMask]), 5.0);
+    let verdicts = [said("mask", "mask", 0.9), said("mask-1", "no_mask", 0.9)];
+    let stays = |_| people(vec![person(0.3, &verdicts)]);
+    let (sightings, _) = run(&mut watch, 0..50, stays);
+    assert!(sightings.is_empty());
+    let mut parts = whole(&[]).parts;
+    (parts[0].model, parts[0].shadow) = ("mask-1".into(), None);
+    watch.use_models(parts);
+    let (sightings, _) = run(&mut watch, 50..100, stays);
+    assert_eq!(sightings.len(), 1);
+    let ms = 99 * STEP_MS;
+    let readings = watch.readings(at(ms), ms, None);
+    let shadow = readings
+        .iter()
+        .find(|r| r.point.as_str() == "shadow.no_mask");
+    assert_eq!(
+        shadow.unwrap().quality,
+        Quality::Missing(Absence::NotLooked)
+    );
+}
+
+#[test]
 fn two_at_once_are_two_sightings_in_two_frames() {
     let mut watch = Watch::new(whole(&[Class::NoMask]), 5.0);
     let bare = [said("mask", "no_mask", 0.9)];
@@ -259,6 +283,11 @@ fn a_point_is_absent_where_nobody_looked_and_said_once_of_a_frame() {
     assert!(said.contains(&good("see.no_mask", 1.0)), "{said:?}");
     assert!(said.contains(&good("see.fire_or_smoke", 0.0)), "{said:?}");
     assert!(watch.readings(at(now + 50), now + 50, None).is_empty());
+    let alone = watch.readings(at(now + 1_000), now + 1_000, None);
+    assert!(
+        alone.iter().all(|r| r.quality == away),
+        "nobody looked since"
+    );
     let dark = Quality::Missing(Absence::Unseen);
     let unseen = watch.readings(at(now + 99), now + 99, Some(dark));
     assert!(
