@@ -40,8 +40,11 @@ fn a_camera_that_is_published_watches_zones_and_says_which_points_it_has() {
         (Kind::SpecialRoom, &[Class::NoMask, Class::AfterHours][..])
     );
     assert_eq!(watch.from.to_string(), "2026-11-19T16:00:00.000Z");
-    assert_eq!(watch.models(true), ["mask", "mask-2"]);
-    assert_eq!(watch.models(false), ["fire-smoke"]);
+    let mask = &watch.parts[0];
+    assert_eq!(
+        (mask.model.as_str(), mask.shadow.as_deref()),
+        ("mask", Some("mask-2"))
+    );
     assert_eq!(watch.face, None, "its detector of persons finds faces too");
     let points = camera.described().points;
     let points: Vec<&str> = points.iter().map(|point| point.name.as_str()).collect();

@@ -51,6 +51,8 @@ pub struct PartModel {
     pub model: String,
     /// One that runs beside it and raises nothing.
     pub shadow: Option<String>,
+    /// The one that counted before, which comes back if `model` fails or is too slow.
+    pub before: Option<String>,
 }
 
 /// A part of the picture in which something is watched for.
@@ -82,19 +84,6 @@ impl WatchConfig {
         classes.sort();
         classes.dedup();
         classes
-    }
-
-    /// The models of persons, or those of the whole picture; shadows among them.
-    pub fn models(&self, of_persons: bool) -> Vec<String> {
-        let parts = self.parts.iter();
-        let parts = parts.filter(|model| model.part.is_of_persons() == of_persons);
-        let mut names: Vec<String> = parts
-            .flat_map(|model| std::iter::once(&model.model).chain(&model.shadow))
-            .cloned()
-            .collect();
-        names.sort();
-        names.dedup();
-        names
     }
 
     /// The zones as they are drawn.
@@ -270,14 +259,16 @@ fn read_part(mut part: Section, of: Part, problems: &mut Problems) -> Option<Par
     let example = format!("{:?}", of.shipped().map_or("my-model", |(name, _)| name));
     let name = model(&mut part, "model", &example, problems);
     let shadow = part.text_if_there("shadow", problems);
-    if let Some(shadow) = &shadow {
-        check_model(part.place("shadow"), shadow, problems);
-        if Some(shadow) == name.as_ref() {
-            let fix = "name another model as the shadow, or leave it out";
-            problems.add(part.place("shadow"), "it is the model itself", fix);
+    let before = part.text_if_there("before", problems);
+    for (key, other) in [("shadow", &shadow), ("before", &before)] {
+        let Some(other) = other else { continue };
+        check_model(part.place(key), other, problems);
+        if Some(other) == name.as_ref() {
+            let fix = "name another model, or leave it out";
+            problems.add(part.place(key), "it is the model itself", fix);
         }
     }
-    for (key, name) in [("model", &name), ("shadow", &shadow)] {
+    for (key, name) in [("model", &name), ("shadow", &shadow), ("before", &before)] {
         let Some(name) = name else { continue };
         let shipped = Part::ALL.into_iter().filter(|other| *other != of);
         let mut shipped = shipped.filter_map(Part::shipped);
@@ -291,6 +282,7 @@ fn read_part(mut part: Section, of: Part, problems: &mut Problems) -> Option<Par
         part: of,
         model: name?,
         shadow,
+        before,
     })
 }
 

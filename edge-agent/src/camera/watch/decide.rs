@@ -9,7 +9,7 @@
 use super::{
     ballot::{Ballot, Raised, Vote},
     class::Class,
-    config::{WatchConfig, Zone},
+    config::{PartModel, WatchConfig, Zone},
     track::Tracker,
 };
 use contract::{
@@ -27,6 +27,8 @@ pub const HOLD_MS: u64 = 5_000;
 const LOST_MS: u64 = 2_000;
 /// Whoever is outside a zone for so long has left it.
 const LEFT_MS: u64 = 1_000;
+/// How late the answer to a frame may come.
+const LATE_MS: u64 = 700;
 /// Nobody is counted who was seen in fewer frames, or not for so long.
 const COUNTED: (u32, u64) = (3, 1_000);
 /// Persons of a frame at most; the surest ones.
@@ -81,13 +83,17 @@ pub struct Watch {
     count: usize,
     waiting: VecDeque<Sighting>,
     last: Option<(u64, Timestamp)>,
+    /// What is older than this has been lost sight of.
     gap_ms: u64,
+    /// Within this time the next frame should have been looked at.
+    next_ms: u64,
 }
 
 impl Watch {
     /// Nothing was seen yet; so many frames a second are looked at.
     pub fn new(config: WatchConfig, frames_per_s: f64) -> Watch {
-        let gap_ms = LOST_MS.max((3_000.0 / frames_per_s) as u64);
+        let step_ms = (1_000.0 / frames_per_s) as u64;
+        let gap_ms = LOST_MS.max(3 * step_ms);
         let classes = config.classes();
         let lenses = classes.iter().flat_map(|class| {
             let shadow = config.model(*class).and_then(|model| model.shadow.as_ref());
@@ -104,6 +110,7 @@ impl Watch {
             waiting: VecDeque::new(),
             last: None,
             gap_ms,
+            next_ms: 3 * step_ms / 2 + LATE_MS,
             config,
         }
     }
@@ -112,6 +119,11 @@ impl Watch {
     pub fn names(&self) -> Vec<PointName> {
         let points = std::iter::once(&self.persons).chain(self.points.values());
         points.map(|point| point.name.clone()).collect()
+    }
+
+    /// From the next frame on these models count.
+    pub fn use_models(&mut self, parts: Vec<PartModel>) {
+        self.config.parts = parts;
     }
 
     /// Takes in what these models saw in the frame of `at`, which came at `ms` of a clock that never goes back.
@@ -160,29 +172,29 @@ impl Watch {
         now_ms: u64,
         cannot: Option<Quality>,
     ) -> Vec<Reading> {
-        let last = self.last.filter(|(ms, _)| {
-            now_ms.saturating_sub(*ms) <= self.gap_ms.max(3_000) && cannot.is_none()
-        });
+        let age = |ms: u64| now_ms.saturating_sub(ms);
+        let last = self.last.filter(|_| cannot.is_none());
         let absent = cannot.unwrap_or(Quality::Missing(Absence::NotLooked));
         let mut readings = Vec::new();
         let count = self.count as f64;
-        let points = std::iter::once(&mut self.persons).map(|point| (point, Some(count)));
+        let persons = std::iter::once(&mut self.persons).map(|point| (point, Some(count)));
         let of_points = self.points.values_mut().map(|point| {
             let is = point.is.map(|is| f64::from(u8::from(is)));
             (point, is)
         });
-        for (point, value) in points.chain(of_points) {
-            match (last, value) {
-                (Some((_, at)), Some(value)) => {
-                    if point.told.replace(at) != Some(at) {
-                        let name = point.name.clone();
-                        readings.push(Reading::new(name, at, Some(value), Quality::Good));
-                    }
-                }
-                _ => {
-                    point.is = None;
-                    readings.push(Reading::new(point.name.clone(), now, None, absent));
-                }
+        for (point, value) in persons.chain(of_points) {
+            let said = last.zip(value).filter(|((ms, at), _)| {
+                let is_new = point.told != Some(*at);
+                age(*ms) <= if is_new { self.gap_ms } else { self.next_ms }
+            });
+            let Some(((_, at), value)) = said else {
+                point.is = None;
+                readings.push(Reading::new(point.name.clone(), now, None, absent));
+                continue;
+            };
+            if point.told.replace(at) != Some(at) {
+                let name = point.name.clone();
+                readings.push(Reading::new(name, at, Some(value), Quality::Good));
             }
         }
         readings
@@ -308,6 +320,11 @@ impl Watch {
             .collect();
         let (mut changed, mut sightings) = (Vec::new(), Vec::new());
         for (key, point) in &mut self.points {
+            let has_model = |part: &PartModel| part.shadow.is_some();
+            if key.0 == Lens::Shadow && !self.config.model(key.1).is_some_and(has_model) {
+                point.is = None;
+                continue;
+            }
             if raised.contains(key) {
                 point.held_ms = Some(ms);
             }
@@ -349,7 +366,7 @@ impl Watch {
         ids: &[Option<u64>],
     ) -> footage::Frame {
         let counts = |verdict: &&Verdict| {
-            let model = |part: &super::config::PartModel| part.model == verdict.model;
+            let model = |part: &PartModel| part.model == verdict.model;
             self.config.parts.iter().any(model)
         };
         let classes = |verdicts: &[Verdict]| {
@@ -409,10 +426,12 @@ impl Point {
 fn verdict(class: Class, model: &str, verdicts: &[Verdict]) -> Vote {
     let said = verdicts.iter().find(|verdict| verdict.model == model);
     match said.and_then(|said| Some((said.class.as_deref()?, said.score))) {
-        Some((_, score)) if !(score >= class.wants().sure) => Vote::Unjudged,
-        Some((name, _)) if name == class.said_as() => Vote::For,
-        Some(_) => Vote::Against,
-        None => Vote::Unjudged,
+        Some((name, score)) if score >= class.wants().sure => match name == class.said_as() {
+            true => Vote::For,
+            false => Vote::Against,
+        },
+        // A score that is no number is none that suffices.
+        _ => Vote::Unjudged,
     }
 }
 

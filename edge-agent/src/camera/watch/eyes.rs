@@ -5,7 +5,8 @@
 //! absence in the camera's next record. No frame is looked at that came before the day on which the camera was published.
 
 use super::{
-    config::WatchConfig,
+    class::Part,
+    config::{PartModel, WatchConfig},
     decide::{Step, Watch},
 };
 use crate::{
@@ -15,6 +16,10 @@ use crate::{
     },
     record::Record,
     source::Sink,
+    vision::{
+        VisionError,
+        choice::{Change, Choice, Limits},
+    },
 };
 use contract::{
     DeviceId, Quality, Reading, Timestamp,
@@ -66,6 +71,7 @@ impl<'a> Eyes<'a> {
     /// Looks at the newest frame, again and again, until nobody shows any more.
     pub async fn run(&self, mut frames: Receiver<Option<Frame>>) {
         let mut failing = None;
+        let mut choices = self.choices();
         while frames.changed().await.is_ok() {
             let Some(frame) = frames.borrow_and_update().clone() else {
                 continue;
@@ -74,12 +80,14 @@ impl<'a> Eyes<'a> {
                 continue;
             }
             let counts = &self.sink.metrics.camera;
-            let failed = match self.look(&frame).await {
+            let answered = self.look(&frame, &choices).await;
+            self.choose(&mut choices, &answered);
+            let failed = match answered {
                 Ok(answer) => {
                     counts.frames_looked_at.add(1);
                     self.see(&frame, answer).await
                 }
-                Err(words) => Some(words),
+                Err(error) => Some(crate::chain(&error)),
             };
             if failed.is_some() {
                 counts.looks_failed.add(1);
@@ -98,7 +106,17 @@ impl<'a> Eyes<'a> {
         }
     }
 
-    async fn look(&self, frame: &Frame) -> Result<Answer, String> {
+    fn choices(&self) -> Vec<(Part, Choice)> {
+        let parts = self.config.parts.iter();
+        let choice = |of: &PartModel| {
+            let (shadow, before) = (of.shadow.as_deref(), of.before.as_deref());
+            let choice = Choice::new(&of.model, shadow, before, Limits::default());
+            (of.part, choice)
+        };
+        parts.map(choice).collect()
+    }
+
+    async fn look(&self, frame: &Frame, choices: &[(Part, Choice)]) -> Result<Answer, VisionError> {
         let (pixels, body) = match &frame.picture {
             Picture::Jpeg(bytes) => (Pixels::Jpeg, bytes.clone()),
             Picture::Rgb {
@@ -106,22 +124,61 @@ impl<'a> Eyes<'a> {
                 height,
                 pixels,
             } => {
-                let side = |side: &usize| u32::try_from(*side).map_err(|error| error.to_string());
-                let (width, height) = (side(width)?, side(height)?);
+                // No side is longer than `frame::SIDE_MAX`.
+                let (width, height) = (*width as u32, *height as u32);
                 (Pixels::Rgb { width, height }, pixels.clone())
             }
+        };
+        let models = |of_persons| {
+            let choices = choices.iter();
+            let choices = choices.filter(|(part, _)| part.is_of_persons() == of_persons);
+            let mut names: Vec<String> = choices
+                .flat_map(|(_, choice)| choice.models().map(str::to_owned))
+                .collect();
+            names.sort();
+            names.dedup();
+            names
         };
         let what = What::Look {
             pixels,
             persons: self.config.persons.clone(),
             faces: self.config.face.clone(),
-            of_persons: self.config.models(true),
-            of_picture: self.config.models(false),
+            of_persons: models(true),
+            of_picture: models(false),
         };
         let asked = self.sink.vision.ask(what, body).await;
-        asked
-            .map(|(answer, _)| answer)
-            .map_err(|error| crate::chain(&error))
+        asked.map(|(answer, _)| answer)
+    }
+
+    /// Judges the models by how they did; one that was given up is out between this frame and the next.
+    fn choose(&self, choices: &mut [(Part, Choice)], answered: &Result<Answer, VisionError>) {
+        let mut has_changed = false;
+        for (part, choice) in choices.iter_mut() {
+            let Some(change) = choice.heard(answered) else {
+                continue;
+            };
+            let words = change.to_string();
+            if let Change::Proved { .. } = change {
+                tracing::info!(camera = %self.camera, words, "a model");
+                continue;
+            }
+            has_changed = true;
+            tracing::warn!(camera = %self.camera, words, "a model");
+            let name = format!("{} of camera {}", part.key(), self.camera);
+            self.sink.board.source(&name, Err(words));
+        }
+        if has_changed {
+            let now = choices.iter().map(|(part, choice)| {
+                let shadow = choice.models().find(|model| *model != choice.in_use());
+                PartModel {
+                    part: *part,
+                    model: choice.in_use().to_owned(),
+                    shadow: shadow.map(str::to_owned),
+                    before: None,
+                }
+            });
+            self.watch().use_models(now.collect());
+        }
     }
 
     /// Takes in an answer; why it is none.

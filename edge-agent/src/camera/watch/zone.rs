@@ -88,7 +88,7 @@ impl Kind {
 
 /// What is said of a place into which no camera may look.
 pub const FORBIDDEN: &str = "no camera may look into guest rooms, private dining rooms, dormitories, staff rest rooms, toilets, bathrooms, changing, nursing or fitting rooms \
-     (公共安全视频图像信息系统管理条例 Art. 8: 禁止在旅馆、饭店、宾馆等的客房或者包间内部，学生宿舍、单位职工宿舍和休息室，公共浴室、卫生间、更衣室、哺乳室、试衣间等安装图像采集设备)";
+     (公共安全视频图像信息系统管理条例 Art. 8：客房、包间、宿舍、休息室、浴室、卫生间、更衣室、哺乳室、试衣间内部)";
 
 /// Words that mean a forbidden place, each between others or alone; a `_` or `-` parts words as a blank does.
 const WORDS: [&str; 42] = [

@@ -30,6 +30,7 @@ fn config(zones: Vec<Zone>) -> WatchConfig {
         part,
         model: model.to_owned(),
         shadow: shadow.map(str::to_owned),
+        before: None,
     };
     WatchConfig {
         from: at(0),
@@ -70,12 +71,11 @@ fn person(x: f32, verdicts: &[Verdict]) -> Person {
     }
 }
 
-/// What is seen in each frame; what it gave: times of sightings, and of changes of a point.
-fn run(
-    watch: &mut Watch,
-    frames: std::ops::Range<u64>,
-    seen: impl Fn(u64) -> Seen,
-) -> (Vec<(u64, Sighting)>, Vec<(u64, String, f64)>) {
+/// Times of sightings, and of changes of a point.
+type Gave = (Vec<(u64, Sighting)>, Vec<(u64, String, f64)>);
+
+/// What is seen in each frame, and what it gave.
+fn run(watch: &mut Watch, frames: std::ops::Range<u64>, seen: impl Fn(u64) -> Seen) -> Gave {
     let (mut sightings, mut changed) = (Vec::new(), Vec::new());
     for n in frames {
         let ms = n * STEP_MS;
@@ -163,6 +163,29 @@ fn a_shadow_gives_its_own_point_and_no_sighting() {
     let (sightings, changed) = run(&mut watch, 0..50, |_| people(vec![person(0.3, &verdicts)]));
     assert!(sightings.is_empty());
     assert_eq!(changed, [(3_000, "shadow.no_mask".to_owned(), 1.0)]);
+}
+
+#[test]
+fn a_former_model_takes_over_between_two_frames_and_a_shadow_that_left_says_nothing() {
+    let mut watch = Watch::new(whole(&[Class::NoMask]), 5.0);
+    let verdicts = [said("mask", "mask", 0.9), said("mask-1", "no_mask", 0.9)];
+    let stays = |_| people(vec![person(0.3, &verdicts)]);
+    let (sightings, _) = run(&mut watch, 0..50, stays);
+    assert!(sightings.is_empty());
+    let mut parts = whole(&[]).parts;
+    (parts[0].model, parts[0].shadow) = ("mask-1".into(), None);
+    watch.use_models(parts);
+    let (sightings, _) = run(&mut watch, 50..100, stays);
+    assert_eq!(sightings.len(), 1);
+    let ms = 99 * STEP_MS;
+    let readings = watch.readings(at(ms), ms, None);
+    let shadow = readings
+        .iter()
+        .find(|r| r.point.as_str() == "shadow.no_mask");
+    assert_eq!(
+        shadow.unwrap().quality,
+        Quality::Missing(Absence::NotLooked)
+    );
 }
 
 #[test]
@@ -259,6 +282,11 @@ fn a_point_is_absent_where_nobody_looked_and_said_once_of_a_frame() {
     assert!(said.contains(&good("see.no_mask", 1.0)), "{said:?}");
     assert!(said.contains(&good("see.fire_or_smoke", 0.0)), "{said:?}");
     assert!(watch.readings(at(now + 50), now + 50, None).is_empty());
+    let alone = watch.readings(at(now + 1_000), now + 1_000, None);
+    assert!(
+        alone.iter().all(|r| r.quality == away),
+        "nobody looked since"
+    );
     let dark = Quality::Missing(Absence::Unseen);
     let unseen = watch.readings(at(now + 99), now + 99, Some(dark));
     assert!(
