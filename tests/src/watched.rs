@@ -5,20 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
-use simulators::camera::Listening;
-
-use crate::config_text::{Identity, agent_head, quoted};
+use crate::config_text::{HALL, Identity, agent_camera, agent_eyes, agent_head, quoted};
 use crate::process::{Process, wait_for};
 use crate::setup::{Binaries, repository};
 use crate::world::{self, Login, free_address, output, write};
+use anyhow::Context;
 
 /// The site, its agent and its camera.
 pub const SITE: &str = "workshop";
 /// See [`SITE`].
 pub const AGENT: &str = "agent-hall";
 /// See [`SITE`].
-pub const CAMERA: &str = "hall-camera";
+pub const CAMERA: &str = HALL.camera;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
 
@@ -103,7 +101,17 @@ impl Watched {
             gateway.check()?;
             Ok(std::net::TcpStream::connect_timeout(&http, Duration::from_secs(1)).ok())
         })?;
-        let (camera, url) = start_camera(binaries, folder)?;
+        write(&folder.join("camera.toml"), PLAN)?;
+        std::fs::create_dir_all(folder.join("sites")).context("no folder for the camera")?;
+        std::fs::create_dir_all(folder.join("logs")).context("no folder for logs")?;
+        let plan = folder.join("camera.toml");
+        let (camera, shown) = world::start_cameras(binaries, &plan, folder)?;
+        let shown = shown.first().context("no camera listens")?;
+        let keys = custodians.map(|two| {
+            let [first, second] = &two.keys;
+            format!("custodians = [{}, {}]\n", quoted(first), quoted(second))
+        });
+        let eyes = agent_eyes(door, "4s", &keys.unwrap_or_default());
         let agent = folder.join("agent/edge-agent.toml");
         let head = agent_head(SITE, AGENT, mqtt, Identity::Certificates(&identity));
         write(
@@ -139,54 +147,13 @@ impl Watched {
 
     /// The truth of every frame that was shown so far, JSON lines.
     pub fn truth(&self) -> String {
-        std::fs::read_to_string(self.folder.join("truth.jsonl")).unwrap_or_default()
+        std::fs::read_to_string(self.folder.join("sites/cameras.jsonl")).unwrap_or_default()
     }
 }
 
-fn start_camera(binaries: &Binaries, folder: &Path) -> anyhow::Result<(Process, String)> {
-    let plan = format!(
-        "seed = 77\n[[camera]]\nid = {}\nscene = \"workshop\"\nwidth = 640\nheight = 360\nframes_per_s = 5\npeople = 3\nworn = 0.0\n",
-        quoted(CAMERA)
-    );
-    write(&folder.join("camera.toml"), &plan)?;
-    let listening = folder.join("camera.json");
-    let mut command = Command::new(&binaries.sim);
-    command.arg("camera").arg(folder.join("camera.toml"));
-    command.arg("--listening").arg(&listening);
-    command.arg("--truth").arg(folder.join("truth.jsonl"));
-    let mut process = Process::start("camera", command, &folder.join("camera.log"))?;
-    let cameras: Vec<Listening> = wait_for("the camera to listen", START_WITHIN, || {
-        process.check()?;
-        Ok(std::fs::read(&listening)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-    })?;
-    let camera = cameras.into_iter().next().context("no camera listens")?;
-    Ok((process, camera.http))
-}
-
-/// Vision, footage and the camera of the agent's configuration.
-fn sources(url: &str, door: SocketAddr, custodians: Option<&Custodians>) -> String {
-    let keys = custodians.map(|two| {
-        let [first, second] = &two.keys;
-        format!("custodians = [{}, {}]\n", quoted(first), quoted(second))
-    });
-    format!(
-        "\n[vision]\nmodels = [{models}]\n\n\
-         [footage]\nspool = \"footage\"\nurl = {door}\nbefore = \"4s\"\nafter = \"4s\"\n\
-         detectors = [\"simulated-persons\"]\nbytes_per_s = 50000000\n{keys}\n\
-         [[camera]]\nid = {CAMERA:?}\nurl = {url}\nevery = \"2s\"\n\n\
-         [camera.ring]\ndir = \"ring\"\nkeep = \"5m\"\nbytes_max = 268435456\n\n\
-         [camera.published]\npurpose = \"安全生产：作业区个人防护\"\nsign = \"signs/hall.jpg\"\nlocation = \"示例车间\"\non = \"2026-01-15\"\n\n\
-         [camera.look]\npersons = \"simulated-persons\"\nfaces = [\"simulated-persons\"]\n\n\
-         [camera.look.helmet]\nmodel = \"helmet\"\n\n[camera.look.vest]\nmodel = \"vest\"\n\n\
-         [[camera.zone]]\nname = \"hall\"\nkind = \"work_area\"\npolygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\nwatch = [\"no_helmet\", \"no_vest\"]\n",
-        models = quoted(repository().join("models/files").display()),
-        door = quoted(format!("https://{door}")),
-        keys = keys.unwrap_or_default(),
-        url = quoted(url),
-    )
-}
+/// Nobody wears a helmet or a vest.
+const PLAN: &str = "seed = 77\n[[camera]]\nid = \"hall-camera\"\nscene = \"workshop\"\nwidth = 640\nheight = 360\n\
+    frames_per_s = 5\npeople = 3\nworn = 0.0\n";
 
 const REGISTRY: &str = "[[business]]\nuscc = \"91330482MA2CUJK126\"\nname = \"示例\"\n\n\
     [[site]]\nid = \"workshop\"\nname = { zh = \"示例车间\", en = \"Example workshop\" }\naddress = \"1\"\n\

@@ -136,7 +136,7 @@ async fn found(world: &mut Watched, client: &Client) -> anyhow::Result<(Value, V
 fn check_signal(case: &Value, footage: &Value) -> anyhow::Result<()> {
     anyhow::ensure!(case["site"] == SITE || case["site"]["id"] == SITE, "{case}");
     anyhow::ensure!(
-        footage["camera"] == CAMERA && footage["zone"] == "hall",
+        footage["camera"] == CAMERA && footage["zone"] == "1",
         "{footage}"
     );
     anyhow::ensure!(footage["not_taken"].is_null(), "{footage}");
