@@ -29,6 +29,7 @@ pub mod source; // instruments become raw answers
 pub mod status; // how it does, for whoever stands before it
 pub mod stop; // the stop token of a task
 pub mod tls; // whom the agent believes
+pub mod vision; // the process that looks at pictures
 
 /// An error with everything behind it; what an error repeats of its cause is said once.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

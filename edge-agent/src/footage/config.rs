@@ -38,7 +38,7 @@ const AROUND: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a configuration of the gateway says of footage.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Change {
     bytes_max: Option<u64>,
     url: Option<Url>,

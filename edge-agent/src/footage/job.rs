@@ -345,7 +345,7 @@ impl Work<'_> {
         let left_out = looked.len() - made.times.len();
         let counts = &self.cutter.footage.metrics().footage;
         counts.frames_masked.add(made.times.len() as u64);
-        if made.times.is_empty() {
+        if made.parts.is_empty() {
             return Err(JobError::Nothing(looked.len()));
         }
         counts.frames_left_out.add(left_out as u64);

@@ -1,5 +1,5 @@
 //! Pictures of what was seen: cut out of the ring, masked frame by frame, signed, and sent to the gateway. Read in this
-//! order: `config`, `spool`, `reel`, `cover`, `parts`, `job`, `upload`, `door`, `send`.
+//! order: `config`, `spool`, `reel`, `masking`, `cover`, `parts`, `manifest`, `job`, `upload`, `door`, `send`.
 //!
 //! Promise: no picture leaves the box, or comes to lie in the spool, in which anything that was found of a face, a head or the
 //! upper part of a person is not masked, in its own frame and in those around it; a frame that cannot be masked is left out
@@ -11,6 +11,9 @@ pub mod config; // how footage is written down
 pub mod counts; // what became of it
 pub mod cover; // what is masked in each frame; pure
 pub mod door; // HTTPS with the agent's certificate
+pub mod job; // cuts, masks, seals, signs, announces
+pub mod manifest; // what is said of it; pure
+pub mod masking; // the vision process masks
 pub mod parts; // a clip as one file; pure
 pub mod reel; // the frames of a cut
 pub mod send; // what waits goes to the gateway
@@ -20,7 +23,7 @@ pub mod upload; // what is done next with a file; pure
 use crate::metrics::Metrics;
 use config::FootageConfig;
 use contract::{
-    DeviceId, Timestamp,
+    AgentId, DeviceId, SiteId, Timestamp,
     footage::{Detections, Frame, Occasion, Outline, Sighting},
     receipt::WANTED_MAX,
 };
@@ -150,6 +153,7 @@ impl Footage {
 
     /// A camera begins, or has changed: it is shown as it is, soon and then every day.
     pub fn serve(&self, served: Served) {
+        job::clean(&served.ring);
         let overview = Instant::now() + OVERVIEW.1;
         let seat = Seat {
             frames: VecDeque::new(),
