@@ -3,8 +3,8 @@
 
 use crate::{
     camera,
-    footage::config::{self as footage, FootageConfig},
     folder::{self, Folder},
+    footage::config::{self as footage, FootageConfig},
     identity::{Files, Pair},
     record::Record,
     section::Section,

@@ -7,8 +7,8 @@
 use super::{
     Footage, Served,
     config::FootageConfig,
-    manifest::{self, Made, Stills},
     cover::{Looked, cover},
+    manifest::{self, Made, Stills},
     masking::{Masker, NotMasked},
     parts,
     reel::{Choice, Frame, Reel, ReelError},
@@ -23,7 +23,7 @@ use crate::{
     vision::Vision,
 };
 use contract::{
-    AgentId, DeviceId, SiteId, Timestamp,
+    AgentId, SiteId, Timestamp,
     footage::{Detections, Manifest, Occasion, Part, Role, Said, Signed},
     vision::{ModelUsed, Said as Answered, What},
 };
@@ -172,7 +172,11 @@ impl Cutter {
                 Some(Duration::from_millis(due).max(rests.unwrap_or_default()))
             });
             let next = next.map(|at| at.saturating_duration_since(instant));
-            let wait = waits.chain(next).min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
+            let wait = waits
+                .chain(next)
+                .min()
+                .unwrap_or(LOOK_AGAIN)
+                .min(LOOK_AGAIN);
             // Either something was told, or it is time.
             let _ = timeout(wait, self.footage.something_to_cut()).await;
         }
@@ -288,7 +292,10 @@ impl Cutter {
     /// Tells of every manifest that was not told of yet.
     async fn announce(&self) {
         for entry in self.footage.spool().unannounced() {
-            let is_told = self.sink.note(NOTE).is_some_and(|id| id == entry.id.as_bytes());
+            let is_told = self
+                .sink
+                .note(NOTE)
+                .is_some_and(|id| id == entry.id.as_bytes());
             if !is_told {
                 let said = Said::Footage(entry.signed.clone());
                 let mut record = Record::of(entry.camera.clone(), entry.at, Vec::new());
@@ -366,7 +373,14 @@ impl Work<'_> {
             frames_per_s: self.config.frames_per_s,
             at: self.want.at,
         };
-        Reel::open(self.plain, self.clip, self.pieces, &self.want.ffmpeg, choice).await
+        Reel::open(
+            self.plain,
+            self.clip,
+            self.pieces,
+            &self.want.ffmpeg,
+            choice,
+        )
+        .await
     }
 
     async fn look(&self, masked_by: &mut BTreeSet<ModelUsed>) -> Result<Vec<Looked>, JobError> {
@@ -454,7 +468,8 @@ impl Work<'_> {
         let seen = manifest::joined(self.want.seen.clone(), since);
         let mut writing = Writing::create(footage.spool().part("detections"))?;
         writing.write(&serde_json::to_vec(&seen).expect("detections are always JSON"))?;
-        self.keep(writing, Role::Detections, "application/json").await
+        let part = self.keep(writing, Role::Detections, "application/json");
+        Ok(part.await?)
     }
 
     /// The original, if there is somebody who could open it.
@@ -474,10 +489,19 @@ impl Work<'_> {
         let (sha256, bytes) = match answer.said {
             Answered::Sealed { sha256, bytes } => (sha256, bytes),
             Answered::Failed { words, .. } => return Err(JobError::Seal(words)),
-            other => return Err(JobError::Seal(format!("an answer to something else: {other:?}"))),
+            other => {
+                return Err(JobError::Seal(format!(
+                    "an answer to something else: {other:?}"
+                )));
+            }
         };
         spool.keep(&to, &sha256, bytes, Role::Original)?;
-        self.cutter.footage.metrics().footage.originals_sealed.add(1);
+        self.cutter
+            .footage
+            .metrics()
+            .footage
+            .originals_sealed
+            .add(1);
         Ok(Some(Part {
             role: Role::Original,
             sha256,

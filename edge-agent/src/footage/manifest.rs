@@ -42,7 +42,13 @@ impl Stills {
 
     /// The last one alone.
     pub fn last(times: &[Timestamp]) -> Stills {
-        Stills(times.last().map(|at| (Role::Still, *at)).into_iter().collect())
+        Stills(
+            times
+                .last()
+                .map(|at| (Role::Still, *at))
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// What the frame of this time is.
@@ -135,7 +141,10 @@ mod tests {
         assert_eq!(few(&all[..100]).len(), 100);
         let few = few(&all);
         assert_eq!(few.len(), 100);
-        assert_eq!((few[98], few[99]), ((at(980), at(985)), (at(990), at(2_495))));
+        assert_eq!(
+            (few[98], few[99]),
+            ((at(980), at(985)), (at(990), at(2_495)))
+        );
     }
 
     #[test]

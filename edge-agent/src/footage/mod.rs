@@ -23,7 +23,7 @@ pub mod upload; // what is done next with a file; pure
 use crate::metrics::Metrics;
 use config::FootageConfig;
 use contract::{
-    AgentId, DeviceId, SiteId, Timestamp,
+    DeviceId, Timestamp,
     footage::{Detections, Frame, Occasion, Outline, Sighting},
     receipt::WANTED_MAX,
 };

@@ -4,7 +4,9 @@ use super::{
     lane::Numbers,
     session::{Heard, hear},
 };
-use crate::{clock::Timekeeper, control::Desk, footage::Footage, identity::IdentityError, metrics::Metrics};
+use crate::{
+    clock::Timekeeper, control::Desk, footage::Footage, identity::IdentityError, metrics::Metrics,
+};
 use contract::{Timestamp, configuration::Desired};
 use journal::ReadError;
 use rumqttc::{ClientError, ConnectionError, Event, EventLoop, Outgoing, Packet};

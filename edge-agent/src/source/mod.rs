@@ -13,8 +13,8 @@ pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
 use crate::{
-    buffer::Buffer, camera, control::Desk, footage::Footage, metrics::Metrics, record::Record, status::Board,
-    stop::Stop, vision::Vision,
+    buffer::Buffer, camera, control::Desk, footage::Footage, metrics::Metrics, record::Record,
+    status::Board, stop::Stop, vision::Vision,
 };
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
