@@ -197,10 +197,8 @@ impl Running {
             self.board.clone(),
             self.desk.clone(),
         );
-        Sink {
-            footage: self.footage.clone(),
-            ..sink.with_vision(self.vision.clone())
-        }
+        sink.with_vision(self.vision.clone())
+            .with_footage(self.footage.clone())
     }
 
     /// What takes sightings, if pictures are kept.

@@ -93,6 +93,18 @@ fn footage(config: &Config) -> Vec<String> {
             mib(footage.originals_max)
         ),
     });
+    let cameras = config.sources.iter().filter_map(|source| match source {
+        Source::Camera(camera) => Some(camera),
+        _ => None,
+    });
+    for camera in cameras {
+        let missing = match (&camera.watch, &camera.ring) {
+            (Some(_), Some(_)) => continue,
+            (None, _) => "it is not looked at ([camera.look] is not there)",
+            (_, None) => "it keeps nothing to cut them from ([camera.ring] is not there)",
+        };
+        lines.push(format!("  none of {}: {missing}", camera.id));
+    }
     lines
 }
 

@@ -66,6 +66,7 @@ impl Sender {
         let mut failures = 0;
         loop {
             let due = self.due();
+            let before = self.footage.metrics().footage.bytes_sent.get();
             let mut failed = false;
             for file in due {
                 match self.file(&file).await {
@@ -78,7 +79,13 @@ impl Sender {
                     }
                 }
             }
-            failures = if failed { failures + 1 } else { 0 };
+            // A line that carries something is bad, not away.
+            let has_moved = self.footage.metrics().footage.bytes_sent.get() > before;
+            failures = match (failed, has_moved) {
+                (false, _) => 0,
+                (true, true) => 1,
+                (true, false) => failures + 1,
+            };
             let wait = match failed {
                 true => doubled(BACK_OFF, failures - 1),
                 false => self.rest(),

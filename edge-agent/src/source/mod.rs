@@ -89,6 +89,11 @@ impl Sink {
         Sink { vision, ..self }
     }
 
+    /// With pictures of what is seen, if they are kept.
+    pub fn with_footage(self, footage: Option<Footage>) -> Sink {
+        Sink { footage, ..self }
+    }
+
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's
     /// own; the last such time is what [`Sink::shown`] gives after a restart.
     ///
