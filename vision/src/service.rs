@@ -4,7 +4,10 @@ use crate::{
     Shelf, faces, look, mask, seal,
     shelf::{Failure, Run},
 };
-use contract::vision::{Answer, Ask, ModelUsed, Pixels, Said, What};
+use contract::{
+    problems::chain,
+    vision::{Answer, Ask, ModelUsed, Pixels, Said, What},
+};
 use models::picture::Image;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -96,16 +99,4 @@ fn picture(pixels: Pixels, body: Vec<u8>) -> Result<Image, Failure> {
         Pixels::Rgb { width, height } => Image::new(width, height, body),
     };
     image.map_err(|error| Failure::other(chain(&error)))
-}
-
-/// An error with everything behind it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

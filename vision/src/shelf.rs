@@ -1,8 +1,10 @@
 //! Models that are open. Each is opened when it is first named and kept; one that cannot be opened is tried again after a
 //! while, since its file may have been mended.
 
-use crate::service::chain;
-use contract::vision::{ModelUsed, Said};
+use contract::{
+    problems::chain,
+    vision::{ModelUsed, Said},
+};
 use models::{
     RuntimePath,
     picture::{DetectError, Detector, Manifest, store::Folder},
