@@ -426,10 +426,12 @@ impl Point {
 fn verdict(class: Class, model: &str, verdicts: &[Verdict]) -> Vote {
     let said = verdicts.iter().find(|verdict| verdict.model == model);
     match said.and_then(|said| Some((said.class.as_deref()?, said.score))) {
-        Some((_, score)) if !(score >= class.wants().sure) => Vote::Unjudged,
-        Some((name, _)) if name == class.said_as() => Vote::For,
-        Some(_) => Vote::Against,
-        None => Vote::Unjudged,
+        Some((name, score)) if score >= class.wants().sure => match name == class.said_as() {
+            true => Vote::For,
+            false => Vote::Against,
+        },
+        // A score that is no number is none that suffices.
+        _ => Vote::Unjudged,
     }
 }
 

@@ -71,12 +71,11 @@ fn person(x: f32, verdicts: &[Verdict]) -> Person {
     }
 }
 
-/// What is seen in each frame; what it gave: times of sightings, and of changes of a point.
-fn run(
-    watch: &mut Watch,
-    frames: std::ops::Range<u64>,
-    seen: impl Fn(u64) -> Seen,
-) -> (Vec<(u64, Sighting)>, Vec<(u64, String, f64)>) {
+/// Times of sightings, and of changes of a point.
+type Gave = (Vec<(u64, Sighting)>, Vec<(u64, String, f64)>);
+
+/// What is seen in each frame, and what it gave.
+fn run(watch: &mut Watch, frames: std::ops::Range<u64>, seen: impl Fn(u64) -> Seen) -> Gave {
     let (mut sightings, mut changed) = (Vec::new(), Vec::new());
     for n in frames {
         let ms = n * STEP_MS;
