@@ -4,6 +4,7 @@ mod camera;
 mod clock;
 mod configuration;
 mod enrol;
+mod footage;
 mod hj212;
 mod hj212_control;
 mod influx_servers;
