@@ -17,6 +17,14 @@ export function time(at: number): string {
   const p = parts(at);
   return `${p.y}-${p.mo}-${p.d} ${p.h}:${p.mi}:${p.s} ${ZONE}`;
 }
+/** `2026-11-25 08:30:05.250 +08:00`: frames are closer to each other than seconds. */
+export function timeMs(at: number): string {
+  return time(at).replace(` ${ZONE}`, `.${String(((at % 1000) + 1000) % 1000).padStart(3, "0")} ${ZONE}`);
+}
+/** `08:30:05.250`, beside a whole time. */
+export function clock(at: number): string {
+  return timeMs(at).slice(11, 23);
+}
 /** `11-25 08:30 +08:00`, for dense lists. */
 export function shortTime(at: number): string {
   const p = parts(at);
@@ -56,6 +64,15 @@ export function duration(ms: number, t: Translate): string {
   if (h < 48) return m % 60 ? t("dur.hm", { h, m: m % 60 }) : t("dur.h", { n: h });
   const d = Math.floor(h / 24);
   return h % 24 ? t("dur.dh", { d, h: h % 24 }) : t("dur.d", { n: d });
+}
+
+/** Seconds with tenths, of a span in milliseconds. */
+export function seconds(ms: number): string {
+  return (Math.round(ms / 100) / 10).toFixed(1);
+}
+/** The size of a file. */
+export function size(bytes: number, t: Translate): string {
+  return bytes >= 100_000 ? t("foot.mb", { n: (bytes / 1e6).toFixed(1) }) : t("foot.kb", { n: Math.max(1, Math.round(bytes / 1000)) });
 }
 
 /** The number alone, with no more digits than an instrument of this kind shows. */

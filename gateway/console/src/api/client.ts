@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, Correction, CreditAction, GroundName, NewConfiguration, OrderAction } from "./model.ts";
+import type { Checks, Correction, CreditAction, Footage, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -28,6 +28,28 @@ async function clocked<T extends { now: number }>(asked: Promise<{ data?: T; err
   const page = await told(asked);
   learnClock(page.now);
   return page;
+}
+
+async function plain<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const response = await fetch(path, { method, credentials: "same-origin", body: body ? JSON.stringify(body) : undefined, headers: body ? { "content-type": "application/json" } : {} });
+  const data = await response.json();
+  if (response.ok) return data as T;
+  throw new Refused(response.status, data.error, data.message, data.fix);
+}
+/** The bytes of an answer, exactly as many as were announced. */
+async function bytesOf(response: Response, announced: number, got: (bytes: number) => void): Promise<Uint8Array> {
+  const bytes = new Uint8Array(announced), reader = response.body!.getReader();
+  for (let at = 0; ;) {
+    const { done, value } = await reader.read();
+    if (done) { if (at !== announced) throw new Lengthy(at, announced); return bytes; }
+    if (at + value.length > announced) { void reader.cancel(); throw new Lengthy(at + value.length, announced); }
+    bytes.set(value, at);
+    got(at += value.length);
+  }
+}
+/** A file that is shorter or longer than its manifest says. */
+export class Lengthy extends Error {
+  constructor(readonly got: number, readonly announced: number) { super(`${got} bytes, announced ${announced}`); }
 }
 
 export const api = {
@@ -61,6 +83,15 @@ export const api = {
   },
   configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
   configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
+  footage: (query: { site?: string; camera?: string; case?: string; limit?: number }) => plain<Footage[]>("GET", `/api/footage?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
+  part: async (id: string, part: FootagePart, got: (bytes: number) => void, signal: AbortSignal) => {
+    const response = await fetch(`/api/footage/${id}/parts/${part.role}`, { signal, credentials: "same-origin" });
+    if (!response.ok) throw new Refused(response.status, `HTTP ${response.status}`);
+    return bytesOf(response, part.bytes, got);
+  },
+  partUrl: (id: string, role: FootagePart["role"]) => `/api/footage/${encodeURIComponent(id)}/parts/${role}`,
+  unmask: async (id: string, reason: string) => { await plain("POST", `/api/footage/${id}/unmask`, { reason }); refresh(); },
+  approveUnmasking: async (id: string) => { await plain("POST", `/api/footage/${id}/unmask/approve`, {}); refresh(); },
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

@@ -45,3 +45,6 @@ export type ConfigurationPage = Schemas["ConfigurationPage"];
 export type ConfigurationVersion = Schemas["VersionView"];
 export type NewConfiguration = Schemas["NewConfiguration"];
 export type Plan = Schemas["PlanView"];
+/** What a rule says, with what it rests on. */
+export type RuleWords = Pick<Limit, "text" | "standard" | "clause">;
+export type { Footage, FootagePart, Unmasking } from "../footage/view.ts";
