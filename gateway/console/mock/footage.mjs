@@ -58,7 +58,7 @@ const clipOf = (camera, at) => Buffer.concat([...frameTimes(at).flatMap((f) => {
 }), Buffer.from("--frame--\r\n")]);
 const detectionsOf = (camera, at) => ({
   zones: ZONES[camera] ?? [],
-  frames: frameTimes(at).filter((_, i) => i % 2 === 0).map((f) => ({ at: f.at, boxes: persons(f.ms).map(({ track, classes, ...area }) => ({ area, track, classes: camera === "shop-camera" ? classes.map((c) => c.replace("mask", "helmet")) : classes })) })),
+  frames: frameTimes(at).filter((_, i) => i % 2 === 1).map((f) => ({ at: f.at, boxes: persons(f.ms).map(({ track, classes, ...area }) => ({ area, track, classes: camera === "shop-camera" ? classes.map((c) => c.replace("mask", "helmet")) : classes })) })),
 });
 
 /** Footage, its files and what people did with it. `start` is the mock's begin; `isOf(case, item)` says whether footage belongs to a case. */
@@ -81,13 +81,13 @@ export function footage(start, isOf) {
   };
   function sighting(id, camera, at, states, more = {}) {
     const of = CAMERAS.find((c) => c.id === camera);
-    const item = { id: sha256(id), site: of.site, camera, camera_name: of.name, occasion: "sighting", point: of.point, zone: of.zone, at, cut_at: at + 45_000, received_at: at + 52_000, models: [model("yolox-nano"), model(camera === "shop-camera" ? "helmet" : "mask")], masked_by: [model("yunet-640"), model("ultraface-masked")], viewers: [], unmasking: null, ...more };
+    const item = { id: sha256(id), site: of.site, camera, camera_name: of.name, occasion: "sighting", point: of.point, zone: of.zone, at, cut_at: at + 45_000, received_at: at + 52_000, models: [model("yolox-nano"), model(camera === "shop-camera" ? "helmet" : "mask")], masked_by: [model("yunet-640"), model("ultraface-masked")], viewers: [], unmasking: null, not_taken: null, cases: [], ...more };
     item.parts = ["before", "still", "after", "clip", "detections", "original"].map((role) => part(item, role, states[role] ?? states.rest));
     return item;
   }
   function overview(camera, at) {
     const of = CAMERAS.find((c) => c.id === camera);
-    const item = { id: sha256(`overview ${camera}`), site: of.site, camera, camera_name: of.name, occasion: "overview", point: null, zone: null, at, cut_at: at, received_at: at + 2_000, models: [], masked_by: [model("yunet-640")], viewers: [], unmasking: null };
+    const item = { id: sha256(`overview ${camera}`), site: of.site, camera, camera_name: of.name, occasion: "overview", point: null, zone: "", at, cut_at: at, received_at: at + 2_000, models: [], masked_by: [model("yunet-640")], viewers: [], unmasking: null, not_taken: null, cases: [] };
     item.parts = [part(item, "still", "here")];
     return item;
   }
@@ -117,12 +117,15 @@ export function footage(start, isOf) {
     return { body: item };
   }
   const missing = (camera) => (camera === "store-camera" ? [T("没有写明用途", "its purpose is not said"), T("现场标识照片没有登记", "no photograph of its sign is on file"), T("安装位置没有公布", "its location is not published")] : []);
-  const figures = (rule, title, decided, confirmed, falsePerDay, shadow) => ({ rule, title, decided, confirmed, precision: decided ? confirmed / decided : null, false_per_day: falsePerDay, shadow_since: shadow });
+  const figures = (rule, title, confirmed, setAside, falseAlarms, days) => ({ rule, version: 1, title, point: "see.no_mask", models: [model("mask")], confirmed, set_aside: setAside, precision: confirmed + setAside ? confirmed / (confirmed + setAside) : null, precision_min: 0.8, decided_min: 10, is_shadow: confirmed + setAside >= 10 && confirmed / (confirmed + setAside) < 0.8, shadow_signals: setAside === 6 ? 9 : 0, camera_days: days, false_alarms: falseAlarms, false_alarms_per_day: days ? falseAlarms / days : null });
   const rulesOf = (camera) => ({
-    "kitchen-camera": [figures("V-21", T("食品加工区未戴口罩", "No mask where food is prepared"), 40, 37, 0.1, null), figures("V-22", T("食品加工区未戴帽", "No hat where food is prepared"), 12, 6, 0.43, start - 2 * DAY)],
-    "shop-camera": [figures("V-31", T("危险区未戴安全帽", "No helmet in a danger zone"), 3, 3, 0, null)],
+    "kitchen-camera": [figures("V-21", T("食品加工区未戴口罩", "No mask where food is prepared"), 37, 3, 3, 30), figures("V-22", T("食品加工区未戴帽", "No hat where food is prepared"), 6, 6, 6, 14)],
+    "shop-camera": [figures("V-31", T("危险区未戴安全帽", "No helmet in a danger zone"), 0, 0, 0, 5)],
   })[camera] ?? [];
-  const cameraLine = (c) => ({ site: c.site, id: c.id, name: c.name, purpose: missing(c.id).length ? null : T("食品安全监管", "food safety supervision"), sign: missing(c.id).length ? null : "现场标志照片 3", location: c.location, published: missing(c.id).length ? null : "2026-09-01", missing: missing(c.id), overview: list.find((f) => f.occasion === "overview" && f.camera === c.id)?.id ?? null, rules: rulesOf(c.id) });
+  const cameraLine = (c) => {
+    const isTold = missing(c.id).length === 0;
+    return { site: c.site, id: c.id, name: c.name, purpose: isTold ? "食品安全监管" : "", sign: isTold ? "现场标志照片 3" : "", location: c.location, published: isTold ? "2026-09-01" : "", missing: missing(c.id), overview: list.find((f) => f.occasion === "overview" && f.camera === c.id)?.id ?? null, rules: rulesOf(c.id) };
+  };
 
   return {
     answer(method, p, q, body, user) {

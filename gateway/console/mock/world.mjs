@@ -3,7 +3,7 @@ import { CAMERAS, footage } from "./footage.mjs";
 
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
-const MAY = { inspector: ["take_up", "set_aside", "note_objection", "unmask"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record", "unmask"], admin: ["keep_agents", "control_devices"] };
+const MAY = { inspector: ["take_up", "set_aside", "note_objection", "ask_unmasking"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record", "ask_unmasking", "approve_unmasking"], admin: ["keep_agents", "control_devices"] };
 // What a camera says of its pictures is 0 or 1.
 const V = (severity, zh, en, text, standard, clause) => ({ permitted: "le", value: 0.5, severity, text, standard, clause, averaging_s: null, dwell_s: 0, title: T(zh, en) });
 

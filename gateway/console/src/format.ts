@@ -83,14 +83,18 @@ export function number(value: number): string {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+/** The unit of what is 0 or 1, here alone: words say more than numbers. */
+export const YES_NO = "yes/no";
+
 /** A number and its unit, never one without the other. */
 export function quantity(value: number | null | undefined, unit: string | null | undefined, t: Translate): string {
   if (value == null || !Number.isFinite(value)) return "—";
+  if (unit === YES_NO) return value <= 0 ? t("no") : value >= 1 ? t("yes") : `${Math.round(value * 100)} %`;
   return `${number(value)} ${unitWord(unit, t)}`;
 }
 /** A unit, or the word that there is none or that the sender gave none. */
 export function unitWord(unit: string | null | undefined, t: Translate): string {
-  return !unit ? t("unit.unknown") : unit === "1" ? t("unit.none") : unit;
+  return unit === YES_NO ? "" : !unit ? t("unit.unknown") : unit === "1" ? t("unit.none") : unit;
 }
 
 const SIGNS: Record<string, string> = { le: "≤", ge: "≥", lt: "<", gt: ">", "<=": "≤", ">=": "≥", above: "≤", below: "≥" };

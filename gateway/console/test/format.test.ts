@@ -1,7 +1,7 @@
 // Numbers with units, times with zones, ages and spans in words.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { age, clock, day, duration, limit, number, quantity, seconds, shortTime, size, time, timeMs } from "../src/format.ts";
+import { age, clock, day, duration, limit, number, quantity, seconds, shortTime, size, time, timeMs, YES_NO } from "../src/format.ts";
 import { zh } from "../src/i18n/zh.ts";
 import { en } from "../src/i18n/en.ts";
 
@@ -41,6 +41,7 @@ test("no number without a unit", () => {
   assert.equal(quantity(0.0126, "mg/m³", te), "0.013 mg/m³");
   assert.equal(quantity(7, "", tz), "7 单位未说明");
   assert.equal(quantity(7, "1", tz), "7 无量纲");
+  assert.deepEqual([0, 0.25, 1].map((v) => quantity(v, YES_NO, tz)), ["否", "25 %", "是"]);
   assert.equal(quantity(null, "℃", tz), "—");
   assert.equal(quantity(Number.NaN, "℃", tz), "—");
   assert.equal(number(1234.56), "1235");

@@ -21,7 +21,7 @@ export function FootagePanel({ of, rules, opens }: { of: { case?: string; site?:
   const { t } = useI18n();
   const list = useLoad(() => api.footage({ ...of, limit: LISTED }), [of]);
   return <Loading of={list} what="what.footage">{(all) => {
-    const sightings = all.filter((f) => f.occasion === "sighting");
+    const sightings = all.filter((f) => f.occasion !== "overview");
     return sightings.length === 0 ? <Nothing>{t(of.case ? "foot.none" : "foot.noneSite")}</Nothing> : <Body all={sightings} isCut={all.length >= LISTED} rules={rules} opens={opens ?? false} />;
   }}</Loading>;
 }
@@ -38,7 +38,7 @@ function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; ru
           {all.map((f) => (
             <li key={f.id} className="row footrow" data-footage={f.id}>
               <When at={f.at} full />
-              <span className="what"><strong>{f.point ? seenWord(f.point, t) : t("foot.overview")}</strong><span>{tx(f.camera_name)}</span><span className="muted">{f.zone || t("foot.whole")}</span></span>
+              <span className="what"><strong>{f.point ? seenWord(f.point, t) : t("foot.unknown")}</strong><span>{tx(f.camera_name)}</span><span className="muted">{f.zone || t("foot.whole")}</span></span>
               <span className="side">{f.id === chosen ? <span className="word new">{t("foot.shown")}</span> : <Button size="small" onClick={() => setChosen(f.id)} data-choose>{t("foot.choose")}</Button>}</span>
             </li>
           ))}
@@ -51,9 +51,11 @@ function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; ru
 }
 
 function One({ footage, rules }: { footage: Footage; rules: RuleWords[] }) {
+  const { t, tx } = useI18n();
   const clip = partOf(footage, "clip");
   return (
     <article className="card footage" data-shown={footage.id}>
+      {footage.not_taken && <p className="cannot" data-not-taken>{t("foot.notTaken", { why: tx(footage.not_taken) })}</p>}
       <Stills footage={footage} />
       {clip && <ClipPlayer footage={footage} clip={clip} />}
       <div className="twocol tight">
@@ -79,8 +81,8 @@ function Facts({ footage, rules }: { footage: Footage; rules: RuleWords[] }) {
     [t("foot.rule"), rules.length === 0 ? <span className="muted">{t("foot.noRule")}</span> : rules.map((r) => <div key={r.text.zh}>{tx(r.text)} <span className="muted">{r.standard} {r.clause}</span></div>)],
     [t("foot.found"), <Models key="f" of={footage.models} />],
     [t("foot.maskedBy"), <Models key="m" of={footage.masked_by} />],
-    [t("foot.signature"), footage.refusal ? <strong key="s" className="late">{t("foot.unsigned", { why: tx(footage.refusal) })}</strong> : <span key="s" className="good" data-signed>{t("foot.signed")}</span>],
-    [t("foot.cutAt"), <When key="c" at={footage.cut_at} full />],
+    [t("foot.signature"), footage.occasion === "unknown" ? <strong key="s" className="late">{t("foot.unsigned", { why: tx(footage.not_taken) })}</strong> : <span key="s" className="good" data-signed>{t("foot.signed")}</span>],
+    [t("foot.cutAt"), footage.cut_at == null ? "—" : <When key="c" at={footage.cut_at} full />],
     [t("foot.receivedAt"), <When key="r" at={footage.received_at} full />],
   ];
   return <dl className="pairs">{rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>;

@@ -30,7 +30,7 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
   const frame = clip.frames[index]!;
   const hole = holeAt(clip.holes, at);
   const seen = clip.detections && boxesAt(clip.detections.frames, frame.at);
-  const words = (box: Marked) => [...box.classes.map((name) => seenWord(name, t)), box.track == null ? "" : t("foot.track", { n: box.track })].filter(Boolean).join(" · ");
+  const words = (box: Marked) => [...said(box.classes).map((name) => seenWord(name, t)), box.track == null ? "" : t("foot.track", { n: box.track })].filter(Boolean).join(" · ");
 
   useEffect(() => {
     frames.look(index, 1);
@@ -106,6 +106,9 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
     </div>
   );
 }
+
+/** That it is a person goes without saying where more is said of it. */
+const said = (classes: string[]) => (classes.length > 1 ? classes.filter((name) => name !== "person") : classes);
 
 /** The width at which an element is shown, in CSS pixels. */
 function useWidth(of: React.RefObject<HTMLElement | null>): number {

@@ -18,7 +18,7 @@ export function UnmaskPart({ footage }: { footage: Footage }) {
   const { may } = useUser();
   const [asks, setAsks] = useState(false);
   const original = partOf(footage, "original"), { unmasking } = footage;
-  const mayAsk = may.includes("unmask" as Act);
+  const mayAsk = may.includes("ask_unmasking" as Act);
   if (!original) return <section><h3>{t("mask.title")}</h3><p className="muted">{t("mask.noOriginal")}</p></section>;
   return (
     <section className="unmask" data-unmasking={unmasking?.state ?? "none"}>
@@ -39,7 +39,7 @@ function Asked({ footage, unmasking }: { footage: Footage; unmasking: Unmasking 
   const approve = () => api.approveUnmasking(footage.id).then(() => message.success(t("mask.didApprove")), (error: Error) => message.error(refusal(error, words), 6));
   const { approvals } = unmasking;
   const isMe = (who: string) => who === user.name || who === user.user;
-  const obstacle = !user.may.includes("unmask" as Act) ? t("mask.mayNot") : isMe(unmasking.asked_by) ? t("mask.own") : approvals.some((a) => isMe(a.who)) ? t("mask.already") : null;
+  const obstacle = !user.may.includes("approve_unmasking" as Act) ? t("mask.mayNot") : isMe(unmasking.asked_by) ? t("mask.own") : approvals.some((a) => isMe(a.who)) ? t("mask.already") : null;
   return (
     <>
       <p><strong>{t("mask.asked", { who: unmasking.asked_by })}</strong> <span className="muted"><When at={unmasking.asked_at} full /></span></p>

@@ -10,10 +10,17 @@ const FONT = "system-ui, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', '
 /** What a rule may be about, as against what is only seen. */
 export const isFinding = (name: string) => !["person", "persons", "mask", "hat", "helmet", "vest"].includes(name);
 
-function label(ink: Ink, text: string, x: number, y: number, size: Size, back: string, front: string) {
+type Rect = { left: number; top: number; right: number };
+const LABEL_HEIGHT = 18;
+
+/** Writes a label where no other one of this frame stands: downwards from its place until it is free. */
+function label(ink: Ink, text: string, x: number, y: number, size: Size, back: string, front: string, taken: Rect[]) {
   ink.font = `600 12px ${FONT}`;
-  const width = ink.measureText(text).width + 8, height = 18;
-  const left = Math.max(0, Math.min(x, size.width - width)), top = Math.max(0, Math.min(y, size.height - height));
+  const width = ink.measureText(text).width + 8, height = LABEL_HEIGHT;
+  const left = Math.max(0, Math.min(x, size.width - width));
+  let top = Math.max(0, Math.min(y, size.height - height));
+  for (let hit; (hit = taken.find((r) => r.left < left + width && left < r.right && Math.abs(r.top - top) < height)) && top < size.height - height;) top = hit.top + height + 1;
+  taken.push({ left, top, right: left + width });
   ink.fillStyle = back;
   ink.fillRect(left, top, width, height);
   ink.fillStyle = front;
@@ -22,6 +29,7 @@ function label(ink: Ink, text: string, x: number, y: number, size: Size, back: s
 }
 
 export function drawZones(ink: Ink, size: Size, zones: Outline[], words: (zone: Outline) => string) {
+  const taken: Rect[] = [];
   for (const zone of zones) {
     if (zone.polygon.length < 3) continue;
     ink.beginPath();
@@ -34,12 +42,13 @@ export function drawZones(ink: Ink, size: Size, zones: Outline[], words: (zone: 
     ink.setLineDash([]);
     ink.stroke();
     const [x, y] = [...zone.polygon].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]!;
-    label(ink, words(zone), x * size.width + 4, y * size.height - 22, size, ZONE, "#2a2000");
+    label(ink, words(zone), x * size.width + 4, y * size.height - 22, size, ZONE, "#2a2000", taken);
   }
 }
 
 /** Boxes of an earlier look are dashed: they may be a little beside what they mean. */
 export function drawBoxes(ink: Ink, size: Size, boxes: Marked[], isEarlier: boolean, words: (box: Marked) => string) {
+  const taken: Rect[] = [];
   for (const box of boxes) {
     const { left, top, right, bottom } = box.area, colour = box.classes.some(isFinding) ? BAD_BOX : BOX;
     ink.strokeStyle = colour;
@@ -47,7 +56,7 @@ export function drawBoxes(ink: Ink, size: Size, boxes: Marked[], isEarlier: bool
     ink.setLineDash(isEarlier ? [6, 4] : []);
     ink.strokeRect(left * size.width, top * size.height, (right - left) * size.width, (bottom - top) * size.height);
     ink.setLineDash([]);
-    label(ink, words(box), left * size.width, top * size.height - 19, size, colour, colour === BOX ? "#04202f" : "#2b0400");
+    label(ink, words(box), left * size.width, top * size.height - 19, size, colour, colour === BOX ? "#04202f" : "#2b0400", taken);
   }
 }
 

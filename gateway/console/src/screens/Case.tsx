@@ -50,11 +50,11 @@ function Body({ page }: { page: CasePage }) {
       <Actions page={page} />
       <div className="twocol">
         <div>
+        {page.devices.some((d) => d.kind === "camera") && <section><h2>{t("foot.title")}</h2><FootagePanel of={{ case: page.id }} rules={(f) => page.rules.filter((r) => page.signals.some((s) => s.rule === r.id && s.device === f.camera && s.point === f.point))} opens /></section>}
         <section>
           <h2>{t("case.before")}</h2>
           {page.points.map((p, i) => <div className="card" key={`${p.device}/${p.point}`}><PointChart site={page.site} device={p.device} point={p.point} label={named(p)} limits={p.limits} signals={page.signals} from={page.window_from} to={to} height={i === 0 ? 300 : 200} /></div>)}
         </section>
-        {page.devices.some((d) => d.kind === "camera") && <section><h2>{t("foot.title")}</h2><FootagePanel of={{ case: page.id }} rules={(f) => page.rules.filter((r) => page.signals.some((s) => s.rule === r.id && s.device === f.camera && s.point === f.point))} opens /></section>}
         <section><h2>{t("case.history")}</h2><History page={page} /></section>
         <section><h2>{t("case.evidence")}</h2><EvidenceCard page={page} /></section>
         </div>

@@ -4,7 +4,7 @@ import { Segmented } from "antd";
 import { useI18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
-import { day, limit, quantity } from "../format.ts";
+import { day, limit, quantity, YES_NO } from "../format.ts";
 import { DayTable, Gaps } from "../parts/Balance.tsx";
 import { FootagePanel } from "../footage/Footage.tsx";
 import { isYesNo } from "../footage/words.ts";
@@ -78,7 +78,7 @@ function Points({ points, named }: { points: PointLine[]; named: Named }) {
           {points.map((p) => (
             <tr key={`${p.device}/${p.name}`}>
               <td>{named(p)}</td>
-              <td className="right num value">{p.value != null && isYesNo(p.name) ? t(p.value > 0.5 ? "yes" : "no") : quantity(p.value, p.unit, t)}</td>
+              <td className="right num value">{quantity(p.value, isYesNo(p.name) ? YES_NO : p.unit, t)}</td>
               <td><Quality of={p.quality} /></td>
               <td><Age at={p.at} /></td>
               <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{isYesNo(p.name) ? t("no") : limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
