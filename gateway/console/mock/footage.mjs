@@ -4,7 +4,7 @@ import { jpeg } from "./jpeg.mjs";
 
 const T = (zh, en) => ({ zh, en });
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
-const COLUMNS = 80, ROWS = 45, STEP_MS = 125, BEFORE = 10_000, AFTER = 8_000, HOLE = [3_000, 5_400];
+const COLUMNS = 80, ROWS = 45, STEP_MS = 125, BEFORE = 10_000, AFTER = 8_000, HOLE = [3_000, 5_500];
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const model = (name) => ({ name, sha256: sha256(name) });
 
@@ -12,6 +12,32 @@ const ZONES = {
   "kitchen-camera": [{ name: "打荷台", kind: "food_preparation", polygon: [[0.16, 0.42], [0.74, 0.4], [0.86, 0.93], [0.08, 0.95]] }, { name: "后门", kind: "entrance", polygon: [[0.86, 0.2], [0.98, 0.2], [0.98, 0.75], [0.88, 0.7]] }],
   "shop-camera": [{ name: "冲床四周", kind: "danger_zone", polygon: [[0.5, 0.35], [0.9, 0.35], [0.95, 0.95], [0.45, 0.95]] }],
 };
+/** The camera in the configuration of its agent. */
+export const CAMERA_CONFIG = `[[camera]]
+id = "kitchen-camera"
+url = "http://192.168.1.30/mjpeg"   # the north wall
+
+[camera.published]
+purpose = "食品安全监管"
+sign = "signs/kitchen-camera.jpg"
+location = "后厨北墙"
+on = "2026-09-01"
+
+[camera.look]
+persons = "yolox-nano"
+
+[camera.look.mask]
+model = "mask"
+
+[[camera.zone]]
+name = "打荷台"
+kind = "food_preparation"
+polygon = [[0.160, 0.420], [0.740, 0.400], [0.860, 0.930], [0.080, 0.950]]
+watch = ["no_mask"]
+
+[camera.ring]
+dir = "kitchen-camera-ring"
+`;
 export const CAMERAS = [
   { site: "shahe-kitchen", id: "kitchen-camera", name: T("后厨摄像机", "Kitchen camera"), location: "后厨北墙", point: "see.no_mask", zone: "打荷台", rule: "V-21" },
   { site: "shahe-kitchen", id: "store-camera", name: T("库房摄像机", "Store camera"), location: "库房门口", point: null, zone: "", rule: null },
@@ -61,8 +87,8 @@ const detectionsOf = (camera, at) => ({
   frames: frameTimes(at).filter((_, i) => i % 2 === 1).map((f) => ({ at: f.at, boxes: persons(f.ms).map(({ track, classes, ...area }) => ({ area, track, classes: camera === "shop-camera" ? classes.map((c) => c.replace("mask", "helmet")) : classes })) })),
 });
 
-/** Footage, its files and what people did with it. `start` is the mock's begin; `isOf(case, item)` says whether footage belongs to a case. */
-export function footage(start, isOf) {
+/** Footage, its files and what people did with it. `start` is the mock's begin; `casesOf(item)` are the cases that footage belongs to. */
+export function footage(start, casesOf) {
   const made = new Map();
   const kept = (key, make) => { if (!made.has(key)) made.set(key, make()); return made.get(key); };
   const fileOf = (item, role) => kept(`${item.id}/${role}`, () => {
@@ -129,9 +155,10 @@ export function footage(start, isOf) {
 
   return {
     answer(method, p, q, body, user) {
+      for (const f of list) f.cases = casesOf(f);
       if (p[0] === "cameras") return { body: CAMERAS.filter((c) => !q.get("site") || c.site === q.get("site")).map(cameraLine) };
       if (p[0] !== "footage") return null;
-      if (!p[1]) return { body: list.filter((f) => (!q.get("site") || f.site === q.get("site")) && (!q.get("camera") || f.camera === q.get("camera")) && (!q.get("case") || isOf(q.get("case"), f))).slice(0, Number(q.get("limit") ?? 50)) };
+      if (!p[1]) return { body: list.filter((f) => (!q.get("site") || f.site === q.get("site")) && (!q.get("camera") || f.camera === q.get("camera")) && (!q.get("case") || f.cases.includes(q.get("case")))).slice(0, Number(q.get("limit") ?? 50)) };
       const item = find(p[1]);
       if (!item) return null;
       if (p[2] === "unmask") return p[3] === "approve" ? approve(item, user) : ask(item, body, user);

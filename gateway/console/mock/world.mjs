@@ -1,5 +1,5 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
-import { CAMERAS, footage } from "./footage.mjs";
+import { CAMERA_CONFIG, CAMERAS, footage } from "./footage.mjs";
 
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
@@ -76,7 +76,7 @@ export function world() {
   const start = Date.now();
   const cases = episodes(start).map((e, i) => caseOf(e, i + 1, start));
   const entries = [entryOf(cases[5], start)];
-  const seen = footage(start, (id, item) => { const c = byId(id); return c != null && c.site === item.site && c.devices.some((d) => d.id === item.camera) && item.at >= c.window_from && item.at <= c.window_to; });
+  const seen = footage(start, (item) => cases.filter((c) => item.point === c.point && c.site === item.site && c.devices[0].id === item.camera && item.at >= c.window_from && item.at <= c.window_to).map((c) => c.id));
   const byId = (id) => cases.find((c) => c.id === id);
 
   function caseOf(e, n, now) {
@@ -189,7 +189,7 @@ export function world() {
   function configurationOf(s) {
     const agent = agentOf(s);
     if (!conf.has(agent)) {
-      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n';
+      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n\n' + CAMERA_CONFIG;
       const version = (n, why, became) => ({ version: n, text, files: {}, by: "管理员", why, at: Date.now() - (4 - n) * DAY, became });
       const said = (state, ...reasons) => ({ state, at: Date.now() - 3 * DAY, reasons });
       const versions = s.id === "shahe-kitchen" ? [version(2, "冷库换了记录仪", said("refused", 'configuration 2 of the gateway: device[1].address: "192.168.1.20" is not an address; write host:port, for example "192.168.1.20:502"')), version(1, "首次配置", said("applied"))] : [];

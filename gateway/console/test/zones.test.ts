@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { area, corner, middle, moved, movedCorner, share, trouble, withMiddle, withoutCorner, type Corner } from "../src/zones/polygon.ts";
+import { faults, lacks } from "../src/zones/check.ts";
 import { isForbidden, isHours, KINDS, watchable } from "../src/zones/kinds.ts";
 import { withZones, zonesOf, zoneToml, type Zone } from "../src/zones/toml.ts";
 import { zh } from "../src/i18n/zh.ts";
@@ -48,6 +49,26 @@ test("a forbidden place is known by its name, an allowed one is not", () => {
 test("hours are a stretch of the day", () => {
   assert.deepEqual(["06:00-23:00", "22:00-06:00", "00:00-24:00", "18:30 - 19:00"].map(isHours), [true, true, true, true]);
   assert.deepEqual(["6:00-23:00", "06:00", "06:00-06:00", "24:00-25:00", "06:60-07:00", ""].map(isHours), [false, false, false, false, false, false]);
+});
+
+test("what an agent would refuse of a zone is said while it is drawn", () => {
+  const zone: Zone = { name: "打荷台", kind: "food_preparation", polygon: square, hours: [], watch: ["no_mask"], rest: [], above: [] };
+  const said = (change: Partial<Zone>, others: Zone[] = []) => faults({ ...zone, ...change }, others).map(([key]) => key);
+  assert.deepEqual(said({}), []);
+  assert.deepEqual(said({ name: " " }), ["zone.bad.name"]);
+  assert.deepEqual(said({ name: "男卫生间" }), ["zone.bad.forbidden"]);
+  assert.deepEqual(said({}, [zone]), ["zone.bad.sameName"]);
+  assert.deepEqual(said({ kind: "" }), ["zone.bad.kind"]);
+  assert.deepEqual(said({ kind: "toilet" }), ["zone.unknownKind"]);
+  assert.deepEqual(said({ polygon: square.slice(0, 2) }), ["zone.bad.corners"]);
+  assert.deepEqual(said({ watch: ["after_hours"] }), ["zone.bad.hoursNeeded"]);
+  assert.deepEqual(said({ watch: ["after_hours"], hours: ["6-23"] }), ["zone.bad.hours"]);
+});
+test("tables that zones need and the camera does not have are named", () => {
+  const zone: Zone = { name: "a", kind: "cooking", polygon: square, hours: [], watch: ["no_mask", "after_hours"], rest: [], above: [] };
+  assert.deepEqual(lacks([zone], ["published", "look", "look.mask"]), []);
+  assert.deepEqual(lacks([zone], ["ring"]), ["[camera.published]", "[camera.look]", "[camera.look.mask]"]);
+  assert.deepEqual(lacks([], []), []);
 });
 
 const CONFIG = `# the box in the kitchen

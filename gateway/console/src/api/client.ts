@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, Correction, CreditAction, Footage, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
+import type { Camera, Checks, Correction, CreditAction, Footage, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -84,6 +84,8 @@ export const api = {
   configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
   configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
   footage: (query: { site?: string; camera?: string; case?: string; limit?: number }) => plain<Footage[]>("GET", `/api/footage?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
+  oneFootage: (id: string) => plain<Footage>("GET", `/api/footage/${id}`),
+  cameras: (site?: string) => plain<Camera[]>("GET", site ? `/api/cameras?site=${encodeURIComponent(site)}` : "/api/cameras"),
   part: async (id: string, part: FootagePart, got: (bytes: number) => void, signal: AbortSignal) => {
     const response = await fetch(`/api/footage/${id}/parts/${part.role}`, { signal, credentials: "same-origin" });
     if (!response.ok) throw new Refused(response.status, `HTTP ${response.status}`);

@@ -47,4 +47,4 @@ export type NewConfiguration = Schemas["NewConfiguration"];
 export type Plan = Schemas["PlanView"];
 /** What a rule says, with what it rests on. */
 export type RuleWords = Pick<Limit, "text" | "standard" | "clause">;
-export type { Footage, FootagePart, Unmasking } from "../footage/view.ts";
+export type { Camera, Footage, FootagePart, SeeingRule, Unmasking } from "../footage/view.ts";

@@ -1,6 +1,6 @@
 // The three masked stills: before, when it was found, after. Each is fetched once; enlarging one fetches nothing.
 import { useState } from "react";
-import { useI18n } from "../i18n/index.tsx";
+import { useI18n, type Key } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { Footage, FootagePart } from "../api/model.ts";
 import { timeMs } from "../format.ts";
@@ -14,10 +14,10 @@ export function Stills({ footage }: { footage: Footage }) {
   return <div className={large ? "stills haslarge" : "stills"}>{parts.map((part) => <Still key={part.role} id={footage.id} part={part} isLarge={large === part.role} onSize={() => setLarge(large === part.role ? null : part.role)} />)}</div>;
 }
 
-export function Still({ id, part, isLarge, onSize }: { id: string; part: FootagePart; isLarge?: boolean; onSize?: () => void }) {
+export function Still({ id, part, isLarge, onSize, ...other }: { id: string; part: FootagePart; name?: Key; isLarge?: boolean; onSize?: () => void }) {
   const { t } = useI18n();
   const [isBad, setIsBad] = useState(false);
-  const name = t(`foot.${part.role}`), when = part.from == null ? "" : timeMs(part.from);
+  const name = t(other.name ?? `foot.${part.role}`), when = part.from == null ? "" : timeMs(part.from);
   return (
     <figure className={isLarge ? "still large" : "still"} data-still={part.role}>
       {part.state !== "here" ? <div className="stillgap">{t(`foot.state.${part.state}`)}</div>
