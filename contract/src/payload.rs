@@ -338,6 +338,17 @@ pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
     )
 }
 
+/// The NCMD that asks an agent for sealed originals, by SHA-256 (hexadecimal).
+pub fn wanted_command(at: Timestamp, wanted: &[String]) -> Vec<u8> {
+    let json = serde_json::to_string(wanted).expect("a list of texts is always JSON");
+    let text = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(receipt::WANTED, DataType::String, text)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

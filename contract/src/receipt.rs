@@ -41,6 +41,9 @@ pub const RENEW: &str = "OneDoor/Renew";
 pub const CERTIFICATE: &str = "OneDoor/Certificate";
 /// Name of the String metric in an NCMD with the configuration an agent is to run: [`crate::configuration::Desired`] as JSON.
 pub const CONFIGURATION: &str = "OneDoor/Configuration";
+/// Name of the String metric in an NCMD with the sealed originals that are to be sent: a JSON list of SHA-256, hexadecimal.
+/// It is repeated until they came.
+pub const WANTED: &str = "OneDoor/Wanted";
 /// Name of the UInt64 metric in NBIRTH and NDEATH that ties a death to its birth (Sparkplug B 3.0).
 pub const BDSEQ: &str = "bdSeq";
 
