@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Camera, Checks, Correction, CreditAction, Footage, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
+import type { Checks, Correction, CreditAction, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -30,15 +30,9 @@ async function clocked<T extends { now: number }>(asked: Promise<{ data?: T; err
   return page;
 }
 
-async function plain<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(path, { method, credentials: "same-origin", body: body ? JSON.stringify(body) : undefined, headers: body ? { "content-type": "application/json" } : {} });
-  const data = await response.json();
-  if (response.ok) return data as T;
-  throw new Refused(response.status, data.error, data.message, data.fix);
-}
 /** The bytes of an answer, exactly as many as were announced. */
-async function bytesOf(response: Response, announced: number, got: (bytes: number) => void): Promise<Uint8Array> {
-  const bytes = new Uint8Array(announced), reader = response.body!.getReader();
+async function bytesOf(stream: ReadableStream<Uint8Array>, announced: number, got: (bytes: number) => void): Promise<Uint8Array> {
+  const bytes = new Uint8Array(announced), reader = stream.getReader();
   for (let at = 0; ;) {
     const { done, value } = await reader.read();
     if (done) { if (at !== announced) throw new Lengthy(at, announced); return bytes; }
@@ -83,17 +77,15 @@ export const api = {
   },
   configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
   configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
-  footage: (query: { site?: string; camera?: string; case?: string; limit?: number }) => plain<Footage[]>("GET", `/api/footage?${new URLSearchParams(Object.entries(query).map(([k, v]) => [k, String(v)]))}`),
-  oneFootage: (id: string) => plain<Footage>("GET", `/api/footage/${id}`),
-  cameras: (site?: string) => plain<Camera[]>("GET", site ? `/api/cameras?site=${encodeURIComponent(site)}` : "/api/cameras"),
-  part: async (id: string, part: FootagePart, got: (bytes: number) => void, signal: AbortSignal) => {
-    const response = await fetch(`/api/footage/${id}/parts/${part.role}`, { signal, credentials: "same-origin" });
-    if (!response.ok) throw new Refused(response.status, `HTTP ${response.status}`);
-    return bytesOf(response, part.bytes, got);
-  },
+  footage: (query: { site?: string; camera?: string; case?: string; limit?: number }) => told(client.GET("/api/footage", { params: { query } })),
+  oneFootage: (id: string) => told(client.GET("/api/footage/{id}", { params: { path: { id } } })),
+  /** A part of footage; what has come of it is told to `got`. The gateway puts on record that it was fetched. */
+  part: async (id: string, part: FootagePart, got: (bytes: number) => void, signal: AbortSignal) =>
+    bytesOf(await told<unknown>(client.GET("/api/footage/{id}/parts/{role}", { params: { path: { id, role: part.role } }, parseAs: "stream", signal })) as ReadableStream<Uint8Array>, part.bytes, got),
   partUrl: (id: string, role: FootagePart["role"]) => `/api/footage/${encodeURIComponent(id)}/parts/${role}`,
-  unmask: async (id: string, reason: string) => { await plain("POST", `/api/footage/${id}/unmask`, { reason }); refresh(); },
-  approveUnmasking: async (id: string) => { await plain("POST", `/api/footage/${id}/unmask/approve`, {}); refresh(); },
+  unmask: async (id: string, reason: string) => { await told(client.POST("/api/footage/{id}/unmask", { params: { path: { id } }, body: { reason } })); refresh(); },
+  approveUnmasking: async (id: string) => { await told(client.POST("/api/footage/{id}/unmask/approve", { params: { path: { id } } })); refresh(); },
+  cameras: (site?: string) => told(client.GET("/api/cameras", { params: { query: { site } } })),
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

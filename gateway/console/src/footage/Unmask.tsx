@@ -3,7 +3,7 @@ import { useState } from "react";
 import { App as AntApp, Button, Input, Modal, Popconfirm } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { Act, Footage, Unmasking } from "../api/model.ts";
+import type { Footage, Unmasking } from "../api/model.ts";
 import { refusal } from "../parts/load.tsx";
 import { When } from "../parts/words.tsx";
 import { useUser } from "../session.tsx";
@@ -18,7 +18,7 @@ export function UnmaskPart({ footage }: { footage: Footage }) {
   const { may } = useUser();
   const [asks, setAsks] = useState(false);
   const original = partOf(footage, "original"), { unmasking } = footage;
-  const mayAsk = may.includes("ask_unmasking" as Act);
+  const mayAsk = may.includes("ask_unmasking");
   if (!original) return <section><h3>{t("mask.title")}</h3><p className="muted">{t("mask.noOriginal")}</p></section>;
   return (
     <section className="unmask" data-unmasking={unmasking?.state ?? "none"}>
@@ -39,7 +39,7 @@ function Asked({ footage, unmasking }: { footage: Footage; unmasking: Unmasking 
   const approve = () => api.approveUnmasking(footage.id).then(() => message.success(t("mask.didApprove")), (error: Error) => message.error(refusal(error, words), 6));
   const { approvals } = unmasking;
   const isMe = (who: string) => who === user.name || who === user.user;
-  const obstacle = !user.may.includes("approve_unmasking" as Act) ? t("mask.mayNot") : isMe(unmasking.asked_by) ? t("mask.own") : approvals.some((a) => isMe(a.who)) ? t("mask.already") : null;
+  const obstacle = !user.may.includes("approve_unmasking") ? t("mask.mayNot") : isMe(unmasking.asked_by) ? t("mask.own") : approvals.some((a) => isMe(a.who)) ? t("mask.already") : null;
   return (
     <>
       <p><strong>{t("mask.asked", { who: unmasking.asked_by })}</strong> <span className="muted"><When at={unmasking.asked_at} full /></span></p>

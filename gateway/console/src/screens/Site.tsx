@@ -43,7 +43,7 @@ function Body({ page }: { page: SitePage }) {
             <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
           </div>
           <div className="charts">
-            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
+            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={isYesNo(p.name) ? 90 : 210} /></div>)}
           </div>
         </section>
       )}
