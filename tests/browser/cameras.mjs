@@ -3,7 +3,7 @@
 
 const WORDS = {
   zh: { incomplete: /不完整：有 \d+ 处缺帧，共 [\d.]+ 秒/, hole: /此处缺帧/, masked: "已打码" },
-  en: { incomplete: /Incomplete: \d+ holes without frames, [\d.]+ s in all/, hole: /No frames here/, masked: "masked" },
+  en: { incomplete: /Incomplete\. Holes without frames: \d+, [\d.]+ s in all/, hole: /No frames here/, masked: "masked" },
 };
 
 /** Footage with a clip that belongs to a case; undefined if the gateway has none. */
@@ -159,7 +159,7 @@ export async function unmaskWalk({ check, visible, signedIn, open, screen }, bro
 export async function zonesWalk({ check, visible, signedIn, open, screen }, browser, base) {
   for (const width of [1280, 390]) {
     const label = `admin-${width}`;
-    const { context, page } = await signedIn(browser, "admin", { width, height: 860 });
+    const { context, page } = await signedIn(browser, "admin", { width, height: 860 }, { hasTouch: width === 390 });
     const cameras = await page.evaluate(async (url) => (await fetch(url)).json(), `${base}/api/cameras`);
     const camera = cameras.find((c) => c.overview);
     if (!camera) { console.log("no camera with an overview"); await context.close(); return; }
@@ -167,6 +167,7 @@ export async function zonesWalk({ check, visible, signedIn, open, screen }, brow
     await page.locator("[data-draw]").waitFor();
     const before = await page.locator("[data-zone]").count();
     await page.locator("[data-draw]").click();
+    if (width === 390) await drawByTouch(check, page, label);
     await (width === 1280 ? drawByMouse(page) : drawByKeyboard(page));
     await page.locator("[data-draw-done]").click();
     await visible(page, "[data-zone-form]", `${label} zones: what was drawn asks what it is`);
@@ -209,6 +210,16 @@ export async function zonesWalk({ check, visible, signedIn, open, screen }, brow
 async function drawByMouse(page) {
   const box = await page.locator("[data-board]").boundingBox();
   for (const [x, y] of [[0.3, 0.1], [0.6, 0.1], [0.6, 0.3]]) await page.mouse.click(box.x + x * box.width, box.y + y * box.height);
+}
+
+/** Three taps set three corners; nothing of it is kept. */
+async function drawByTouch(check, page, label) {
+  const box = await page.locator("[data-board]").boundingBox();
+  for (const [x, y] of [[0.3, 0.3], [0.6, 0.3], [0.6, 0.6]]) await page.touchscreen.tap(box.x + x * box.width, box.y + y * box.height);
+  check(`${label} zones: corners are set by touch`, (await page.locator(".draftcorner").count()) === 3);
+  await page.keyboard.press("Escape");
+  check(`${label} zones: Escape drops what was begun`, (await page.locator(".draftcorner").count()) === 0);
+  await page.locator("[data-draw]").click();
 }
 
 /** From the middle, by steps of a hundredth and a twentieth. */

@@ -189,8 +189,8 @@ async function objection(page, lang, label) {
 }
 
 /** A page of a user other than the reviewer, in Chinese; name and password are those of the environment. */
-async function signedIn(browser, who, viewport) {
-  const context = await browser.newContext({ viewport, locale: "zh-CN" });
+async function signedIn(browser, who, viewport, more = {}) {
+  const context = await browser.newContext({ viewport, locale: "zh-CN", ...more });
   const page = await context.newPage();
   await page.goto(`${base}/`);
   await page.locator("#user").fill(process.env[who.toUpperCase()]);

@@ -13,7 +13,8 @@ import { Stills } from "./Stills.tsx";
 import { UnmaskPart } from "./Unmask.tsx";
 import { seenWord } from "./words.ts";
 
-const LISTED = 20;
+/** Footage that is read at once, and lines of it that are shown before someone asks for all. */
+const LISTED = 100, SHOWN = 8;
 type Rules = (footage: Footage) => RuleWords[];
 
 /** `opens` shows the newest at once; elsewhere a picture is fetched, and put on record, only when somebody asks for it. */
@@ -22,20 +23,21 @@ export function FootagePanel({ of, rules, opens }: { of: { case?: string; site?:
   const list = useLoad(() => api.footage({ ...of, limit: LISTED }), [of]);
   return <Loading of={list} what="what.footage">{(all) => {
     const sightings = all.filter((f) => f.occasion !== "overview");
-    return sightings.length === 0 ? <Nothing>{t(of.case ? "foot.none" : "foot.noneSite")}</Nothing> : <Body all={sightings} isCut={all.length >= LISTED} rules={rules} opens={opens ?? false} />;
+    return sightings.length === 0 ? <Nothing>{t(of.case ? "foot.none" : "foot.noneSite")}</Nothing> : <Body all={sightings} isCut={!of.case && all.length >= LISTED} rules={rules} opens={opens ?? false} />;
   }}</Loading>;
 }
 
 function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; rules: Rules; opens: boolean }) {
   const { t, tx } = useI18n();
   const [chosen, setChosen] = useState<string | null>(opens ? all[0]!.id : null);
+  const [isLong, setIsLong] = useState(false);
   const shown = all.find((f) => f.id === chosen);
   return (
     <div data-footage-panel>
       <p className="muted small">{t("foot.masked")} {t("foot.recorded")}</p>
       {(all.length > 1 || !shown) && (
         <ul className="rows footlist">
-          {all.map((f) => (
+          {(isLong ? all : all.slice(0, SHOWN)).map((f) => (
             <li key={f.id} className="row footrow" data-footage={f.id}>
               <When at={f.at} full />
               <span className="what"><strong>{f.point ? seenWord(f.point, t) : t("foot.unknown")}</strong><span>{tx(f.camera_name)}</span><span className="muted">{f.zone || t("foot.whole")}</span></span>
@@ -44,7 +46,8 @@ function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; ru
           ))}
         </ul>
       )}
-      {isCut && <p className="muted small">{t("foot.more")}</p>}
+      {all.length > SHOWN && !isLong && <button className="plain" onClick={() => setIsLong(true)}>{t("cases.all")} ({all.length})</button>}
+      {isCut && isLong && <p className="muted small">{t("foot.more")}</p>}
       {shown && <One key={shown.id} footage={shown} rules={rules(shown)} />}
     </div>
   );

@@ -26,7 +26,7 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
   const frames = useMemo(() => new Frames(clip.bytes, clip.frames, (blob) => createImageBitmap(blob), redraw), [clip]);
   useEffect(() => () => frames.close(), [frames]);
 
-  const index = Math.max(0, lastBy(clip.frames, at));
+  const last = lastBy(clip.frames, at), index = Math.max(0, last);
   const frame = clip.frames[index]!;
   const hole = holeAt(clip.holes, at);
   const seen = clip.detections && boxesAt(clip.detections.frames, frame.at);
@@ -37,10 +37,10 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
   }, [frames, index]);
   useEffect(() => {
     if (!playing) return;
-    let last = performance.now(), timer = 0;
+    let then = performance.now(), timer = 0;
     const tick = (now: number) => {
-      const passed = Math.min(now - last, TICK_MAX_MS) * speed;
-      last = now;
+      const passed = Math.min(now - then, TICK_MAX_MS) * speed;
+      then = now;
       // A frame that is still being decoded is waited for, so that none is skipped unseen.
       setAt((old) => (frames.get(Math.max(0, lastBy(clip.frames, old))) == null ? old : Math.min(clip.span.to, old + passed)));
       timer = requestAnimationFrame(tick);
@@ -68,7 +68,7 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
   const show = (to: number) => { setPlaying(false); setAt(to); };
   const step = (by: number) => {
     // Out of a hole one steps to the frame at its edge.
-    const next = hole && by < 0 ? index : index + by;
+    const next = hole && by < 0 ? last : last + by;
     show(clip.frames[Math.min(clip.frames.length - 1, Math.max(0, next))]!.at);
   };
   const play = () => { if (!playing && at >= clip.span.to) setAt(clip.frames[0]!.at); setPlaying(!playing); };

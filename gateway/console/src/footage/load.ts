@@ -18,7 +18,10 @@ export async function loadClip(footage: Footage, got: (bytes: number) => void, s
   const { parts, broken } = partsOf(bytes);
   const frames = inOrder(parts), first = frames[0], last = frames.at(-1);
   if (!first || !last) return null;
-  return { bytes, frames, span: { from: Math.min(first.at, part.from ?? first.at), to: Math.max(last.at, part.to ?? last.at) }, holes: holesOf(part), announced: part.frames, broken, has: await hasHash(bytes, part.sha256), detections };
+  const holes = holesOf(part);
+  // A hole may lie before the first frame or after the last one.
+  const span = { from: Math.min(first.at, ...holes.map((hole) => hole.from)), to: Math.max(last.at, ...holes.map((hole) => hole.to)) };
+  return { bytes, frames, span, holes, announced: part.frames, broken, has: await hasHash(bytes, part.sha256), detections };
 }
 
 async function hasHash(bytes: Uint8Array, sha256: string): Promise<boolean | null> {

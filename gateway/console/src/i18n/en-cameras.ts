@@ -77,7 +77,7 @@ export const enCameras: Record<keyof typeof zhCameras, string> = {
   "foot.rel.after": "{s} s after it was found",
   "foot.rel.at": "the moment it was found",
   "foot.complete": "Complete: no frame is missing between its ends.",
-  "foot.incomplete": "Incomplete: {n} holes without frames, {s} s in all.",
+  "foot.incomplete": "Incomplete. Holes without frames: {n}, {s} s in all.",
   "foot.hole": "Frames missing",
   "foot.holeOf": "{from} to {to} (+08:00), {s} s",
   "foot.inHole": "No frames here for {s} s",

@@ -25,7 +25,7 @@ export function Board(props: BoardProps) {
   const grip = useRef<{ zone: number; from: Corner; corners: Corner[] } | null>(null);
   const [cross, setCross] = useState<Corner>([0.5, 0.5]);
   const isDrawing = draft != null;
-  useEffect(() => { if (isDrawing) board.current?.focus(); }, [isDrawing]);
+  useEffect(() => { if (isDrawing) { setCross([0.5, 0.5]); board.current?.focus(); } }, [isDrawing]);
   const at = (event: PointerEvent): Corner => {
     const box = board.current!.getBoundingClientRect();
     return corner((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
