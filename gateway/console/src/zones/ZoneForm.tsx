@@ -1,7 +1,7 @@
 // What a zone is, when somebody may be there, and what is watched for in it.
 import { useState } from "react";
 import { Button, Checkbox, Input, Select } from "antd";
-import { useI18n, type Key } from "../i18n/index.tsx";
+import { translator, useI18n } from "../i18n/index.tsx";
 import { kindWord, seenWord } from "../footage/words.ts";
 import type { Fault } from "./check.ts";
 import { AFTER_HOURS, KINDS, watchable } from "./kinds.ts";
@@ -9,11 +9,13 @@ import type { Zone } from "./toml.ts";
 
 const split = (text: string) => text.split(/[,，;；、]/).map((part) => part.trim().replace(/\s*[-–—~至]\s*/, "-")).filter(Boolean);
 
+/** A kind is named in both languages: Chinese is what rules call it, English what the configuration does. */
+const BOTH = [translator("zh"), translator("en")];
+
 export function ZoneForm({ zone, faults, onZone, onRemove }: { zone: Zone; faults: Fault[]; onZone: (zone: Zone) => void; onRemove: () => void }) {
-  const { t, lang } = useI18n();
+  const { t } = useI18n();
   const [hours, setHours] = useState(zone.hours.join(", "));
-  // In both languages: what a kind is called in the rules stands beside what the configuration says.
-  const kinds = KINDS.map((kind) => ({ value: kind as string, label: lang === "zh" ? `${t(`kind.${kind}` as Key)} ${kind}` : kindWord(kind, t) }));
+  const kinds = KINDS.map((kind) => ({ value: kind as string, label: BOTH.map((say) => kindWord(kind, say)).join(" · ") }));
   const become = (kind: string) => onZone({ ...zone, kind, watch: zone.watch.filter((name) => watchable(kind).some((w) => w.name === name)) });
   const watch = (name: string, isOn: boolean) => {
     const next = { ...zone, watch: isOn ? [...zone.watch, name] : zone.watch.filter((other) => other !== name) };
