@@ -33,6 +33,7 @@ export async function footageWalk({ check, visible, screen, open }, page, base, 
   if (clip.holes.length > 0) await holes({ check }, page, clip, lang, label);
   await switches({ check }, page, label);
   await plays({ check }, page, label);
+  if (label === "zh-1280") await damage({ check, open }, page, footage);
   const name = await page.locator(".who").evaluate((el) => el.textContent.split(" · ")[0]);
   check(`${label} footage: who has viewed it is listed`, (await page.locator("[data-viewers]").innerText()).includes(name));
   check(`${label} footage: whether the signature is good is said`, (await page.locator("[data-signed]").count()) === 1);
@@ -105,6 +106,30 @@ async function plays({ check }, page, label) {
   const { index } = await frame(page);
   await page.waitForTimeout(400);
   check(`${label} player: space plays and pauses`, goes && (await frame(page)).index === index);
+}
+
+/** A clip that comes damaged or short is said to be; what is whole of it is shown. */
+async function damage({ check, open }, page, footage) {
+  const url = `**/api/footage/${footage.id}/parts/clip`;
+  const reopen = async () => { await open(page, "cases"); await open(page, `cases/${encodeURIComponent(footage.cases[0])}`); await page.locator(`[data-shown="${footage.id}"] [data-open-clip]`).click(); };
+  const whole = Buffer.from(await page.evaluate(async (at) => [...new Uint8Array(await (await fetch(at)).arrayBuffer())], `/api/footage/${footage.id}/parts/clip`));
+  const hurt = Buffer.from(whole), middle = whole.indexOf("--frame", Math.floor(whole.length / 2));
+  hurt[middle] = 0x58;
+  const clip = (body) => (route) => route.fulfill({ body, contentType: "multipart/x-mixed-replace" });
+  await page.route(url, clip(hurt));
+  await reopen();
+  await page.locator("canvas[data-drawn]").waitFor();
+  const said = await page.locator("[data-complete]").innerText();
+  check("player: damage is said with its byte", said.includes(`第 ${middle} 字节`) && (await page.locator("[data-complete]").getAttribute("data-complete")) === "false", said);
+  check("player: so is another hash", (await page.locator("[data-has]").getAttribute("data-has")) === "false");
+  await page.unroute(url);
+  await page.route(url, clip(whole.subarray(0, middle)));
+  await reopen();
+  await page.locator(".footage .ant-alert").waitFor();
+  check("player: what came short is no clip", (await page.locator(".footage .ant-alert").innerText()).includes("只送来"));
+  await page.unroute(url);
+  await reopen();
+  await page.locator("canvas[data-drawn]").waitFor();
 }
 
 export async function camerasWalk({ check, visible, screen, open }, page, lang, label) {

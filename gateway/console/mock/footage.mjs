@@ -121,6 +121,7 @@ export function footage(start, casesOf) {
     sighting("one", "kitchen-camera", start - 40 * MIN, { rest: "here", original: "at_site" }, { viewers: [{ who: "李敏", first_at: start - 30 * MIN, last_at: start - 12 * MIN, times: 5 }] }),
     sighting("two", "kitchen-camera", start - 26 * HOUR, { rest: "here", clip: "coming", original: "at_site" }, { unmasking: { reason: "当事人否认，需核对是否本店员工", asked_by: "赵强", asked_at: start - 3 * HOUR, approvals: [{ who: "陈静", at: start - 2 * HOUR }], state: "asked" } }),
     sighting("three", "shop-camera", start - 7 * HOUR, { rest: "here" }, { unmasking: { reason: "核对是否有人受伤", asked_by: "赵强", asked_at: start - 6 * HOUR, approvals: [{ who: "陈静", at: start - 5 * HOUR }, { who: "李敏", at: start - 4 * HOUR }], state: "here" } }),
+    { ...sighting("four", "kitchen-camera", start - 3 * HOUR, { rest: "refused" }), occasion: "unknown", point: null, zone: "", cut_at: null, models: [], masked_by: [], parts: [], not_taken: T("影像清单的签名与内容不符", "the signature does not belong to the manifest") },
     overview("kitchen-camera", start - 3 * DAY), overview("shop-camera", start - 5 * DAY),
   ];
   const find = (id) => list.find((f) => f.id === id);

@@ -40,7 +40,7 @@ function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; ru
           {(isLong ? all : all.slice(0, SHOWN)).map((f) => (
             <li key={f.id} className="row footrow" data-footage={f.id}>
               <When at={f.at} full />
-              <span className="what"><strong>{f.point ? seenWord(f.point, t) : t("foot.unknown")}</strong><span>{tx(f.camera_name)}</span><span className="muted">{f.zone || t("foot.whole")}</span></span>
+              <span className="what"><strong>{f.point ? seenWord(f.point, t) : t("foot.unknown")}</strong><span>{tx(f.camera_name)}</span>{f.occasion === "sighting" && <span className="muted">{f.zone || t("foot.whole")}</span>}</span>
               <span className="side">{f.id === chosen ? <span className="word new">{t("foot.shown")}</span> : <Button size="small" onClick={() => setChosen(f.id)} data-choose>{t("foot.choose")}</Button>}</span>
             </li>
           ))}
@@ -56,6 +56,7 @@ function Body({ all, isCut, rules, opens }: { all: Footage[]; isCut: boolean; ru
 function One({ footage, rules }: { footage: Footage; rules: RuleWords[] }) {
   const { t, tx } = useI18n();
   const clip = partOf(footage, "clip");
+  if (footage.occasion === "unknown") return <article className="card footage" data-shown={footage.id}><p className="cannot" data-not-taken>{t("foot.unsigned", { why: tx(footage.not_taken) })}</p><p className="muted">{t("foot.receivedAt")} <When at={footage.received_at} full /></p></article>;
   return (
     <article className="card footage" data-shown={footage.id}>
       {footage.not_taken && <p className="cannot" data-not-taken>{t("foot.notTaken", { why: tx(footage.not_taken) })}</p>}
@@ -84,7 +85,7 @@ function Facts({ footage, rules }: { footage: Footage; rules: RuleWords[] }) {
     [t("foot.rule"), rules.length === 0 ? <span className="muted">{t("foot.noRule")}</span> : rules.map((r) => <div key={r.text.zh}>{tx(r.text)} <span className="muted">{r.standard} {r.clause}</span></div>)],
     [t("foot.found"), <Models key="f" of={footage.models} />],
     [t("foot.maskedBy"), <Models key="m" of={footage.masked_by} />],
-    [t("foot.signature"), footage.occasion === "unknown" ? <strong key="s" className="late">{t("foot.unsigned", { why: tx(footage.not_taken) })}</strong> : <span key="s" className="good" data-signed>{t("foot.signed")}</span>],
+    [t("foot.signature"), <span key="s" className="good" data-signed>{t("foot.signed")}</span>],
     [t("foot.cutAt"), footage.cut_at == null ? "—" : <When key="c" at={footage.cut_at} full />],
     [t("foot.receivedAt"), <When key="r" at={footage.received_at} full />],
   ];

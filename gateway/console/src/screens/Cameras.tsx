@@ -12,7 +12,11 @@ import { Loading, useLoad, type Loaded } from "../parts/load.tsx";
 import { percent } from "../parts/sums.ts";
 import { whyWord } from "../parts/why.ts";
 import { Age, Nothing } from "../parts/words.tsx";
+import { useNow } from "../live.ts";
 import { href, setQuery, useRoute } from "../route.ts";
+
+/** Each site shown in full is read anew whenever something changes; of more there is a line each. */
+const SITES_MAX = 8;
 
 export default function Cameras() {
   const { t } = useI18n();
@@ -35,9 +39,28 @@ function BySite({ cameras }: { cameras: Camera[] }) {
   return (
     <>
       {ids.length > 1 && <div className="filters"><Select aria-label={t("cases.site")} value={chosen ?? ""} onChange={(value) => setQuery("site", value || null)} options={[{ value: "", label: t("cam.all") }, ...ids.map((id) => ({ value: id, label: name(id) }))]} popupMatchSelectWidth={false} /></div>}
-      {shown.map((id) => <Site key={id} id={id} name={name(id)} cameras={cameras.filter((c) => c.site === id)} />)}
+      {!chosen && ids.length > SITES_MAX ? <Lines ids={ids} name={name} cameras={cameras} /> : shown.map((id) => <Site key={id} id={id} name={name(id)} cameras={cameras.filter((c) => c.site === id)} />)}
       {shown.length === 0 && <Nothing>{t("cam.none")}</Nothing>}
     </>
+  );
+}
+
+/** Of many sites one line each, those first that ask for something; a site's own page says the rest. */
+function Lines({ ids, name, cameras }: { ids: string[]; name: (id: string) => string; cameras: Camera[] }) {
+  const { t } = useI18n();
+  const lines = ids.map((id) => {
+    const mine = cameras.filter((c) => c.site === id);
+    return { id, all: mine.length, healthOnly: mine.filter((c) => c.missing.length > 0).length, shadow: new Set(mine.flatMap((c) => c.rules.filter((r) => r.is_shadow).map((r) => r.rule))).size };
+  });
+  return (
+    <ul className="rows">
+      {lines.sort((a, b) => b.healthOnly + b.shadow - a.healthOnly - a.shadow).map((line) => (
+        <li key={line.id} className="row camerasite" data-camera-site={line.id}>
+          <button className="plain" onClick={() => setQuery("site", line.id)}>{name(line.id)}</button>
+          <span className="facts"><span className="num">{t("cam.count", { n: line.all })}</span>{line.healthOnly > 0 && <span className="word doubt">{t("cam.countHealthOnly", { n: line.healthOnly })}</span>}{line.shadow > 0 && <span className="word doubt">{t("cam.countShadow", { n: line.shadow })}</span>}</span>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -70,9 +93,10 @@ function One({ camera, site }: { camera: Camera; site: Loaded<SitePage> }) {
 }
 
 function Health({ site, camera }: { site: Loaded<SitePage>; camera: string }) {
+  const now = useNow(10_000);
   const { t, lang } = useI18n();
   if (!site.data) return <span className="muted">{site.error ? t("load.offline") : t("load.reading", { what: t("what.site") })}</span>;
-  const health = healthOf(site.data.points, camera, site.data.now), and = lang === "zh" ? "、" : ", ";
+  const health = healthOf(site.data.points, camera, now), and = lang === "zh" ? "、" : ", ";
   if (health.at == null) return <span className="muted" data-health="unheard">{t("cam.health.unheard")}</span>;
   if (health.isOld) return <span data-health="old"><strong className="late">{t("cam.health.lost")}</strong> <span className="muted small">{t("cam.health.old")} <Age at={health.at} /></span></span>;
   const word = (name: string) => t(`cam.h.${name}` as Key);

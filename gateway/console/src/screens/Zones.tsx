@@ -25,9 +25,11 @@ async function readPage(site: string, id: string): Promise<Page> {
   const camera = cameras.find((c) => c.id === id);
   if (!camera) throw new Refused(404, `no camera ${id} at ${site}`);
   const pages = await Promise.all(fleet.agents.filter((a) => a.site === site).map((a) => api.fleetAgent(a.agent)));
-  const agent = pages.find((page) => page.devices.some((d) => d.device === id))?.agent.agent ?? null;
-  const [configuration, overview] = await Promise.all([agent ? api.configuration(agent) : null, camera.overview ? api.oneFootage(camera.overview) : null]);
-  return { camera, agent, configuration, overview };
+  const [configurations, overview] = await Promise.all([Promise.all(pages.map((page) => api.configuration(page.agent.agent))), camera.overview ? api.oneFootage(camera.overview) : null]);
+  // Who has told of the camera, else in whose wanted configuration it stands.
+  const told = pages.findIndex((page) => page.devices.some((d) => d.device === id));
+  const at = told >= 0 ? told : configurations.findIndex((c) => zonesOf(c.versions[0]?.text ?? "", id).is === "found");
+  return { camera, agent: pages[at]?.agent.agent ?? null, configuration: configurations[at] ?? null, overview };
 }
 
 export default function Zones({ site, camera }: { site: string; camera: string }) {
@@ -113,10 +115,11 @@ function Result({ page, found, zones }: { page: Page; found: Found; zones: Zone[
   return (
     <section>
       <h2>{t("zone.toml")}</h2>
+      {zones.length === 0 && <p className="muted">{t("zone.nothing")}</p>}
       {zones.length > 0 && <pre className="toml" data-toml>{text}</pre>}
       {missing.length > 0 && <p className="cannot">{t("zone.lacks", { tables: missing.join(" ") })}</p>}
       {isBad && <p className="late">{t("zone.notYet")}</p>}
-      {why && <p className="muted">{why}</p>}
+      {why && zones.length > 0 && <p className="muted">{why}</p>}
       <p className="presets">
         {agent && <Button type="primary" onClick={into} disabled={!may || isBad || found.is !== "found"} data-into>{t("zone.into", { agent })}</Button>}
         {zones.length > 0 && <Button onClick={copy} disabled={isBad}>{copied ? t("zone.copied") : t("zone.copy")}</Button>}
