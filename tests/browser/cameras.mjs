@@ -38,6 +38,24 @@ export async function footageWalk({ check, visible, screen, open }, page, base, 
   check(`${label} footage: who has viewed it is listed`, (await page.locator("[data-viewers]").innerText()).includes(name));
   check(`${label} footage: whether the signature is good is said`, (await page.locator("[data-signed]").count()) === 1);
   await screen(page, "footage", lang, label);
+  await siteFootage({ check, screen, open }, page, base, lang, label);
+}
+
+/** On a site's page nothing is fetched, and so put on record, before somebody chooses; what does not count says why. */
+async function siteFootage({ check, screen, open }, page, base, lang, label) {
+  const all = await page.evaluate(async (url) => (await fetch(url)).json(), `${base}/api/footage?limit=500`);
+  const uncounted = all.find((f) => f.occasion === "unknown");
+  if (!uncounted) return;
+  const fetched = [];
+  const note = (request) => { if (request.url().includes("/parts/")) fetched.push(request.url()); };
+  page.on("request", note);
+  await open(page, `sites/${encodeURIComponent(uncounted.site)}`);
+  await page.locator(`[data-footage="${uncounted.id}"] [data-choose]`).click();
+  await page.locator("[data-not-taken]").waitFor();
+  check(`${label} site: no picture is fetched unasked`, fetched.length === 0, fetched[0]);
+  check(`${label} site: why footage does not count is said`, (await page.locator("[data-not-taken]").innerText()).length > 10);
+  page.off("request", note);
+  await screen(page, "site-footage", lang, label);
 }
 
 const frame = (page) => page.locator("[data-player] canvas").evaluate((canvas) => ({ drawn: canvas.dataset.drawn, index: Number(canvas.dataset.index) }));
