@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 pub const BYTES_MAX: usize = 256 << 10;
 /// Tables and keys that only the box's own file may hold. What may be ordered from devices is among them: whoever keeps the
 /// gateway gives the orders, and must not be the one who allows them.
-pub const OWN: [&str; 6] = [
+pub const OWN: [&str; 7] = [
     "agent",
     "buffer",
     "enrolment",
     "reverse_control",
     "site",
     "status",
+    "vision",
 ];
 /// Keys of `[gateway]` that only the box's own file may hold: they name its secrets.
 pub const OWN_OF_GATEWAY: [&str; 5] = [

@@ -59,6 +59,9 @@ pub enum What {
         pixels: Pixels,
         /// The detector of persons (and heads, if it knows them).
         persons: String,
+        /// A detector of faces, for classifiers that are shown a face; without one the faces are those that `persons` finds.
+        #[serde(default)]
+        faces: Option<String>,
         /// Classifiers that are shown the part of each person, head or face that their manifest names.
         of_persons: Vec<String>,
         /// Classifiers that are shown the whole picture.
@@ -100,6 +103,9 @@ pub struct Answer {
     pub took_ms: f64,
     /// The models that were run.
     pub models: Vec<ModelUsed>,
+    /// Of each of these, in their order, the milliseconds of one run, on average.
+    #[serde(default)]
+    pub each_ms: Vec<f64>,
     /// What it is.
     pub said: Said,
 }

@@ -16,10 +16,11 @@ use crate::{
     source::{Sink, Source},
     status::{self, Board, view::Sight},
     stop::Stop,
+    vision::Vision,
 };
 use anyhow::{Context, bail};
-use contract::{DeviceId, Timestamp, configuration::Desired, problems::Problems};
-use std::{collections::HashSet, future::Future, path::Path, sync::Arc, time::Duration};
+use contract::{DeviceId, Timestamp, configuration::Desired};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -47,9 +48,12 @@ pub struct Running {
     publisher: JoinSet<Publisher>,
     page: JoinSet<()>,
     orders: JoinSet<()>,
+    looking: JoinSet<()>,
     desk: Desk,
+    vision: Vision,
     stop_publisher: watch::Sender<bool>,
     stop_page: watch::Sender<bool>,
+    stop_looking: watch::Sender<bool>,
     wished: watch::Receiver<Option<Arc<Desired>>>,
     is_heard: watch::Receiver<bool>,
     /// Until when what is tried must have been proved.
@@ -86,6 +90,8 @@ impl Running {
         tracing::info!(site = %config.site, agent = %config.agent, stream, waiting = metrics.records_waiting.get(), devices = devices.len(), configuration = keeper.kept.report().runs, "agent starts");
         let board = Board::new(&devices, Timestamp::now());
         let (desk, orders) = Desk::open(buffer.clone());
+        let (vision, attendant) =
+            Vision::open(config.vision.clone(), metrics.clone(), board.clone());
         let (wish, wished) = watch::channel(None);
         let publisher = Publisher {
             agent: config.agent.to_string(),
@@ -113,9 +119,12 @@ impl Running {
             publisher: JoinSet::new(),
             page: JoinSet::new(),
             orders: JoinSet::new(),
+            looking: JoinSet::new(),
             desk: desk.clone(),
+            vision,
             stop_publisher: watch::Sender::new(false),
             stop_page: watch::Sender::new(false),
+            stop_looking: watch::Sender::new(false),
             wished,
             given_up_at: None,
             buffer,
@@ -139,6 +148,8 @@ impl Running {
         }
         let stop = Stop::of(&running.stop_page);
         running.orders.spawn(desk.run(orders, stop));
+        let stop = Stop::of(&running.stop_looking);
+        running.looking.spawn(attendant.run(stop));
         running.take_in(running.config.sources.clone());
         Ok(running)
     }
@@ -153,7 +164,8 @@ impl Running {
                 self.metrics.clone(),
                 self.board.clone(),
                 self.desk.clone(),
-            );
+            )
+            .with_vision(self.vision.clone());
             let (running, token) = (source.clone(), Stop::of(&stop));
             self.input_tasks.spawn(async move {
                 running.run(sink, token).await;
@@ -199,6 +211,7 @@ impl Running {
                 Some(_) = self.publisher.join_next() => bail!("a task ended unasked: publisher"),
                 Some(_) = self.page.join_next() => bail!("a task ended unasked: status page"),
                 Some(_) = self.orders.join_next() => bail!("a task ended unasked: orders"),
+                Some(_) = self.looking.join_next() => bail!("a task ended unasked: vision"),
                 Ok(()) = self.wished.changed() => {
                     let desired = self.wished.borrow_and_update().clone();
                     if let Some(desired) = desired.filter(|desired| self.keeper.kept.is_new(desired)) {
@@ -365,10 +378,12 @@ impl Running {
             input.stop.send_replace(true);
         }
         finish("inputs", &mut self.input_tasks, STEP).await;
+        self.stop_looking.send_replace(true);
         self.stop_publisher.send_replace(true);
         self.stop_page.send_replace(true);
         let limit = 2 * STEP - Duration::from_millis(100);
         finish("publisher", &mut self.publisher, limit).await;
+        finish("vision", &mut self.looking, STEP / 4).await;
         self.page.shutdown().await;
         self.orders.shutdown().await;
         self.metrics.log();
@@ -393,11 +408,6 @@ async fn finish<T: 'static>(what: &str, tasks: &mut JoinSet<T>, limit: Duration)
 
 async fn is_heard(heard: &mut watch::Receiver<bool>) -> bool {
     heard.wait_for(|is_heard| *is_heard).await.is_ok()
-}
-
-/// What is to be run with this file, and what is kept of the gateway's wishes.
-pub fn load(path: &Path) -> Result<(Config, Keeper), Problems> {
-    desired::load(path)
 }
 
 /// Runs the agent until `stop`.

@@ -10,6 +10,7 @@ use crate::{
     source::{Described, Source, hj212, json, modbus, sparkplug},
     status::page::{self, StatusConfig},
     tls,
+    vision::config::{self as vision, VisionConfig},
 };
 use anyhow::Context;
 use contract::{
@@ -39,6 +40,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The agent's own page, if it has one.
     pub status: Option<StatusConfig>,
+    /// The process that looks at pictures.
+    pub vision: VisionConfig,
     /// Where readings come from.
     pub sources: Vec<Source>,
     /// The file it was read from.
@@ -210,6 +213,12 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
             .and_then(|part| page::read(part, &folder, problems)),
         false => None,
     };
+    let vision = match top.has("vision") {
+        true => top
+            .section("vision", problems)
+            .and_then(|part| vision::read(part, &folder, problems))?,
+        false => VisionConfig::default(),
+    };
     let agent = who.as_ref().map(|(_, agent, _)| agent);
     let rights = rights(&mut top, problems);
     let (mut sources, change) = match desired {
@@ -235,6 +244,7 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
         buffer: buffer?,
         gateway: change.of(gateway),
         status,
+        vision,
         sources,
         path: path.to_owned(),
     })

@@ -14,7 +14,7 @@ pub mod sparkplug; // Sparkplug B edge nodes of the site
 
 use crate::{
     buffer::Buffer, camera, control::Desk, metrics::Metrics, record::Record, status::Board,
-    stop::Stop,
+    stop::Stop, vision::Vision,
 };
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
@@ -64,18 +64,26 @@ pub struct Sink {
     pub board: Board,
     /// Orders for devices.
     pub desk: Desk,
+    /// Who looks at pictures.
+    pub vision: Vision,
     buffer: Buffer,
 }
 
 impl Sink {
-    /// Into this buffer.
+    /// Into this buffer; nobody looks at pictures unless [`Sink::with_vision`] says who.
     pub fn new(buffer: Buffer, metrics: Arc<Metrics>, board: Board, desk: Desk) -> Sink {
         Sink {
             metrics,
             board,
             desk,
+            vision: Vision::off(),
             buffer,
         }
+    }
+
+    /// With someone who looks at pictures.
+    pub fn with_vision(self, vision: Vision) -> Sink {
+        Sink { vision, ..self }
     }
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's

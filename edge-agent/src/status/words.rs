@@ -56,6 +56,11 @@ pub fn absence(absence: Absence) -> Words {
             "网关收不到设备应答",
             "the box before the device gets no answer",
         ),
+        Absence::Unseen => both(
+            "画面看不清，无法判断",
+            "the picture shows too little to judge",
+        ),
+        Absence::NotLooked => both("画面分析没有运行", "nobody looked at the picture"),
     }
 }
 

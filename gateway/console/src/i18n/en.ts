@@ -149,6 +149,8 @@ export const en: Record<Key, string> = {
   "quality.busy": "missing: instrument is busy",
   "quality.no_path": "missing: the gateway before the instrument has no way to it",
   "quality.target_silent": "missing: the gateway before the instrument got no answer",
+  "quality.unseen": "missing: the picture shows too little to judge",
+  "quality.not_looked": "missing: nobody looked at the picture",
   "quality.absence_unspecified": "missing: no reason given",
   "quality.buffer_full": "missing: buffer full, the oldest were given up",
   "quality.disk_refused": "missing: the disk did not take it",
