@@ -2,7 +2,7 @@
 // Called by run.mjs, which gives its tools: { check, visible, screen, open, signedIn }.
 
 const WORDS = {
-  zh: { incomplete: /不完整：有 \d+ 处缺帧，共 [\d.]+ 秒/, hole: /此处缺帧/, masked: "已打码" },
+  zh: { incomplete: /不完整：有 \d+ 处缺口，共 [\d.]+ 秒/, hole: /此处是 [\d.]+ 秒的缺口/, masked: "已打码" },
   en: { incomplete: /Incomplete\. Holes without frames: \d+, [\d.]+ s in all/, hole: /No frames here/, masked: "masked" },
 };
 

@@ -1,9 +1,10 @@
 // Zones: corners as the agent accepts them, and a configuration of which nothing else is touched.
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { area, corner, middle, moved, movedCorner, share, trouble, withMiddle, withoutCorner, type Corner } from "../src/zones/polygon.ts";
 import { faults, lacks } from "../src/zones/check.ts";
-import { isForbidden, isHours, KINDS, watchable } from "../src/zones/kinds.ts";
+import { isForbidden, isHours, KINDS, watchable, WATCHED } from "../src/zones/kinds.ts";
 import { withZones, zonesOf, zoneToml, type Zone } from "../src/zones/toml.ts";
 import { zh } from "../src/i18n/zh.ts";
 
@@ -41,6 +42,13 @@ test("every kind has a name in Chinese, and what is watched for belongs to it", 
   const names = (kind: string) => watchable(kind).map((w) => w.name);
   assert.deepEqual(names("special_room"), ["no_mask", "no_hat", "smoking", "after_hours"]);
   assert.deepEqual(names("danger_zone"), ["no_helmet", "no_vest", "smoking", "in_danger_zone", "after_hours"]);
+});
+test("kinds and what is watched for are those of the agent", () => {
+  const names = (file: string, type: string) => [...readFileSync(`../../edge-agent/src/camera/watch/${file}`, "utf8").matchAll(new RegExp(`${type}::\\w+ => "(\\w+)"`, "g"))].map((m) => m[1]!);
+  assert.deepEqual([...KINDS], names("zone.rs", "Kind"));
+  const classes = names("class.rs", "Class"), parts = names("class.rs", "Part");
+  assert.ok(classes.length >= 10 && parts.length >= 5);
+  for (const watched of WATCHED) assert.ok(classes.includes(watched.name) && (!watched.needs || parts.includes(watched.needs)), watched.name);
 });
 test("a forbidden place is known by its name, an allowed one is not", () => {
   for (const name of ["员工更衣间", "2号包间", "Staff-toilets", "guest_room 3", "WC"]) assert.ok(isForbidden(name), name);
