@@ -138,6 +138,13 @@ test("zones are read out of a configuration as people write it", () => {
 test("what was not changed is written back byte for byte", () => {
   for (const camera of ["kitchen-camera", "store-camera"]) assert.equal(withZones(CONFIG, camera, found(CONFIG, camera).zones), CONFIG);
 });
+test("the example configuration of the agent is read, and written back as it is", () => {
+  const text = readFileSync("../../config/edge-agent-cameras.toml", "utf8");
+  const { zones, tables } = found(text, "kitchen-camera");
+  assert.ok(zones.length > 0 && zones.every((zone) => faults(zone, []).length === 0), JSON.stringify(zones));
+  assert.deepEqual(lacks(zones, tables), []);
+  assert.equal(withZones(text, "kitchen-camera", zones), text);
+});
 test("a changed zone changes its own lines only, a new one follows, and all is read again", () => {
   const [first, second] = found(CONFIG, "kitchen-camera").zones as [Zone, Zone];
   const fresh: Zone = { name: "灶台", kind: "cooking", polygon: [[0, 0], [0.5, 0], [0.5, 0.5]], hours: [], watch: ["smoking"], rest: [], above: [] };

@@ -41,7 +41,7 @@ export function Player({ clip, foundAt }: { clip: Clip; foundAt: number }) {
     const tick = (now: number) => {
       const passed = Math.min(now - then, TICK_MAX_MS) * speed;
       then = now;
-      // A frame that is still being decoded is waited for, so that none is skipped unseen.
+      // A frame that is still being decoded is waited for: time never runs ahead of the picture.
       setAt((old) => (frames.get(Math.max(0, lastBy(clip.frames, old))) == null ? old : Math.min(clip.span.to, old + passed)));
       timer = requestAnimationFrame(tick);
     };

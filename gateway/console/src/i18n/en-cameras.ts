@@ -168,7 +168,7 @@ export const enCameras: Record<keyof typeof zhCameras, string> = {
   "conf.prepared": "The zones drawn on the overview are in it; nothing has been sent. Look through it, give a reason and send it to the box.",
   "zone.title": "Zones",
   "zone.back": "Back to the cameras",
-  "zone.help": "Draw zones on the overview: what place it is, when somebody may be there, what is watched for. The result becomes the next version of the configuration, which an administrator sends to the agent with a reason; what is drawn here has no effect by itself.",
+  "zone.help": "Draw zones on the overview: what place it is, when somebody may be there, what is watched for; somebody is in a zone whose feet are. The result becomes the next version of the configuration, which an administrator sends to the agent with a reason; what is drawn here has no effect by itself.",
   "zone.forbidden": "Guest rooms, private dining rooms, dormitories, staff rest rooms, bathrooms, toilets, changing, nursing and fitting rooms can be no zone, and no camera may be there (Regulation on public security video systems, Article 8).",
   "zone.noPicture": "There is no overview yet; what is drawn on the empty board are shares of the picture.",
   "zone.list": "Zones there are",

@@ -38,7 +38,9 @@ export function withZones(text: string, camera: string, zones: Zone[]): string {
   const kept = (from: number, to: number) => lines.slice(from, to).filter((_, n) => !old.some((table) => from + n >= table.above && from + n < table.to));
   const fresh = zones.flatMap((zone, n) => {
     const own = [...zone.above, ...(zone.lines ?? zoneToml(zone).split("\n"))], before = n > 0 ? "a zone" : (lines[place - 1] ?? "");
-    return own[0]!.trim() === "" || before.trim() === "" ? own : ["", ...own];
+    // The first one stands where one stood, maybe right below a comment.
+    const isApart = own[0]!.trim() === "" || before.trim() === "" || (n === 0 && old.length > 0);
+    return isApart ? own : ["", ...own];
   });
   const after = kept(place, lines.length);
   if (fresh.length > 0 && after.length > 0 && after[0]!.trim() !== "") fresh.push("");
