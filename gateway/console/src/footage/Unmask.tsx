@@ -11,7 +11,7 @@ import { partOf } from "./load.ts";
 
 const REASON_MIN = 4;
 /** How the sealed file opens: the second custodian's layer lies around the first's (contract, `What::Seal`). */
-const OPEN_SECOND = "age -d -i second.key -o original.inner.age original.age", OPEN_FIRST = "age -d -i first.key -o original original.inner.age";
+const OPEN_SECOND = "age -d -i custodian.key -o half.age original.age", OPEN_FIRST = "age -d -i custodian.key -o original.frames half.age";
 
 export function UnmaskPart({ footage }: { footage: Footage }) {
   const { t } = useI18n();
