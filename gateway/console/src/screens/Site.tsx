@@ -4,8 +4,10 @@ import { Segmented } from "antd";
 import { useI18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
-import { day, limit, quantity } from "../format.ts";
+import { day, limit, quantity, YES_NO } from "../format.ts";
 import { DayTable, Gaps } from "../parts/Balance.tsx";
+import { FootagePanel } from "../footage/Footage.tsx";
+import { isYesNo } from "../footage/words.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { Against, Age, FitnessLine, Lasted, Nothing, Quality, SeverityTag, StatusWord, When } from "../parts/words.tsx";
@@ -41,10 +43,11 @@ function Body({ page }: { page: SitePage }) {
             <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
           </div>
           <div className="charts">
-            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
+            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={isYesNo(p.name) ? 90 : 210} /></div>)}
           </div>
         </section>
       )}
+      {page.devices.some((d) => d.kind === "camera") && <section><div className="sectionhead"><h2>{t("foot.title")}</h2><a href={`${href("cameras")}?site=${encodeURIComponent(site.id)}`}>{t("nav.cameras")}</a></div><FootagePanel of={{ site: site.id }} rules={(f) => page.points.find((p) => p.device === f.camera && p.name === f.point)?.limits ?? []} /></section>}
       <section data-coverage><h2>{t("cov.title")}</h2><DayTable days={[{ day: day(page.now), balance: page.coverage }]} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} withAgent /></section>
       <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} named={(s) => named({ device: s.device, label: s.point_label })} /></section>
@@ -75,10 +78,10 @@ function Points({ points, named }: { points: PointLine[]; named: Named }) {
           {points.map((p) => (
             <tr key={`${p.device}/${p.name}`}>
               <td>{named(p)}</td>
-              <td className="right num value">{quantity(p.value, p.unit, t)}</td>
+              <td className="right num value">{quantity(p.value, isYesNo(p.name) ? YES_NO : p.unit, t)}</td>
               <td><Quality of={p.quality} /></td>
               <td><Age at={p.at} /></td>
-              <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
+              <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{isYesNo(p.name) ? t("no") : limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
             </tr>
           ))}
         </tbody>
@@ -100,7 +103,7 @@ export function Signals({ signals, named }: { signals: SignalLine[]; named?: (si
             <>
               <span className="tag"><SeverityTag of={s.severity} /></span>
               <span className="what"><strong>{named ? named(s) : tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
-              <span className="facts"><Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} /><span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
+              <span className="facts">{!isYesNo(s.point) && <Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} />}<span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
               <span className="side"><span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
             </>
           );
