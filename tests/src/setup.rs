@@ -118,6 +118,8 @@ pub fn binaries() -> anyhow::Result<Binaries> {
         "-p",
         "edge-agent",
         "-p",
+        "vision",
+        "-p",
         "simulators",
     ]);
     // What `cargo run` tells its program about the package would make ring's build script, which watches these

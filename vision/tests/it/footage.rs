@@ -330,7 +330,8 @@ async fn no_face_is_left_in_stills_and_clips_and_the_original_opens_for_two() {
     let footage = running.footage().unwrap();
     for film in &films {
         site.serve(&footage, film);
-        footage.sighted(&DeviceId::new(film.camera).unwrap(), &sighting(film, 40));
+        let camera = DeviceId::new(film.camera).unwrap();
+        footage.sighted(&camera, &sighting(film, 40)).await;
     }
     let metrics = running.metrics();
     until("both are cut and announced", 300, || {
@@ -452,7 +453,7 @@ async fn masking_outlives_the_process_and_the_agent_and_tells_of_each_once() {
         site.serve(&footage, &film);
         if starts == 0 {
             for place in places {
-                footage.sighted(&camera, &sighting(&film, place));
+                footage.sighted(&camera, &sighting(&film, place)).await;
             }
         }
         starts += 1;
