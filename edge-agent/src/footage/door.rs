@@ -7,7 +7,7 @@ use crate::{
     tls,
 };
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request,
     client::conn::http1::{self, SendRequest},
@@ -21,6 +21,9 @@ use tokio_rustls::TlsConnector;
 
 /// How long a connection may take, and an answer. A chunk that a slow line cannot carry in this time is sent again.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Bytes of words that are read of an answer.
+const WORDS_MAX: usize = 4 << 10;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -104,15 +107,21 @@ impl Door {
             let answer = sender.send_request(request).await?;
             let offset = answer.headers().get("upload-offset");
             let offset = offset.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            let said = Said {
-                status: answer.status().as_u16(),
-                offset,
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), WORDS_MAX).collect().await;
+            let words = match body {
+                Ok(body) => {
+                    self.open = Some((url.clone(), sender));
+                    String::from_utf8_lossy(&body.to_bytes()).trim().to_owned()
+                }
+                // Too much, or broken off: this connection is not used again.
+                Err(_) => String::new(),
             };
-            // What is said beyond that is not read: a connection with something left to read is not used again.
-            if hyper::body::Body::is_end_stream(answer.body()) {
-                self.open = Some((url.clone(), sender));
-            }
-            Ok(said)
+            Ok(Said {
+                status,
+                offset,
+                words,
+            })
         };
         match timeout(LIMIT, exchange).await {
             Ok(said) => said,

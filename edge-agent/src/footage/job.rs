@@ -192,6 +192,12 @@ impl Cutter {
         let counts = &self.footage.metrics().footage;
         let camera = &want.camera;
         let cause = crate::chain(error);
+        let (until, times) = resting
+            .entry(name.to_owned())
+            .or_insert((Instant::now(), 0));
+        let wait = AGAIN.0.saturating_mul(1 << (*times).min(10)).min(AGAIN.1);
+        *until = Instant::now() + wait;
+        *times += 1;
         if error.is_final() || Timestamp::now().since(want.to) > GIVE_UP_MS {
             counts.wants_given_up.add(1);
             tracing::warn!(%camera, at = %want.at, cause, "there will be no pictures of this sighting");
@@ -201,15 +207,9 @@ impl Cutter {
             return;
         }
         counts.masking_waited.add(1);
-        let (until, times) = resting
-            .entry(name.to_owned())
-            .or_insert((Instant::now(), 0));
-        let wait = AGAIN.0.saturating_mul(1 << (*times).min(10)).min(AGAIN.1);
-        *until = Instant::now() + wait;
-        if *times == 0 {
+        if *times == 1 {
             tracing::warn!(%camera, at = %want.at, cause, ?wait, "pictures of a sighting cannot be made now; they are tried again");
         }
-        *times += 1;
     }
 
     async fn wanted(&self, name: &str, want: &Want) -> Result<(), JobError> {

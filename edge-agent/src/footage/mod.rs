@@ -185,7 +185,7 @@ impl Footage {
     }
 
     /// A point of a camera became 1: its pictures are wanted. Returns once that is on disk, or was said not to be.
-    pub fn sighted(&self, camera: &DeviceId, sighting: &Sighting) {
+    pub async fn sighted(&self, camera: &DeviceId, sighting: &Sighting) {
         let config = self.config();
         let around = |duration: Duration| duration.as_millis() as i64;
         let (from, to) = (
@@ -209,7 +209,11 @@ impl Footage {
             models: sighting.models.clone(),
             seen: self.detections(camera, from, to),
         };
-        self.want(&want);
+        let footage = self.clone();
+        let written = tokio::task::spawn_blocking(move || footage.want(&want)).await;
+        if let Err(error) = written {
+            tracing::error!(%camera, %error, "what is wanted cannot be written down");
+        }
     }
 
     fn want(&self, want: &Want) {

@@ -10,7 +10,12 @@ use crate::stop::Stop;
 use bytes::Bytes;
 use contract::{Timestamp, footage::Role};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, io, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
@@ -70,7 +75,7 @@ impl Sender {
             let mut failed = false;
             for file in due {
                 match self.file(&file).await {
-                    Ok(fate) => self.settle(&file, fate),
+                    Ok(fate) => self.settle(&file, fate).await,
                     Err(error) => {
                         self.footage.metrics().footage.sends_failed.add(1);
                         self.footage.cannot_send(&crate::chain(&error));
@@ -158,24 +163,28 @@ impl Sender {
         }
     }
 
-    fn settle(&mut self, file: &Waiting, fate: Fate) {
-        let counts = &self.footage.metrics().footage;
-        let spool = self.footage.spool();
+    async fn settle(&mut self, file: &Waiting, fate: Fate) {
+        let footage = self.footage.clone();
+        let (counts, spool) = (&footage.metrics().footage, footage.spool());
         let path = spool.path(&file.sha256, file.role);
+        let is_damaged = match fate {
+            Fate::Doubt(_) => is_damaged(path.clone(), file.sha256.clone()).await,
+            _ => false,
+        };
         match fate {
             Fate::Done => {
                 self.resting.remove(&file.sha256);
-                self.footage.has_sent();
+                footage.has_sent();
                 if file.role == Role::Original {
                     counts.originals_sent.add(1);
-                    return self.footage.original_came(&file.sha256);
+                    return footage.original_came(&file.sha256);
                 }
                 counts.files_sent.add(1);
                 said(spool.gone(&file.sha256));
             }
             // The manifest waits in the buffer, or the gateway has not looked at it yet.
             Fate::NotYet => self.put_off(file, NOT_YET),
-            Fate::Doubt(why) if !is_whole(&path, &file.sha256) => {
+            Fate::Doubt(why) if is_damaged => {
                 counts.files_damaged.add(1);
                 tracing::error!(path = %path.display(), why, "a file of the spool is not what was written; it is let go of");
                 match file.role {
@@ -185,7 +194,7 @@ impl Sender {
             }
             Fate::Doubt(why) | Fate::Later(why) => {
                 counts.sends_failed.add(1);
-                self.footage.cannot_send(&why);
+                footage.cannot_send(&why);
                 self.put_off(file, BACK_OFF);
             }
         }
@@ -217,6 +226,12 @@ async fn read(path: &Path, from: u64, to: u64) -> io::Result<Bytes> {
     let mut bytes = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
     file.read_exact(&mut bytes).await?;
     Ok(bytes.into())
+}
+
+async fn is_damaged(path: PathBuf, sha256: String) -> bool {
+    let looking = tokio::task::spawn_blocking(move || is_whole(&path, &sha256));
+    // A look that was cut off says nothing against the file.
+    !looking.await.unwrap_or(true)
 }
 
 /// Whether a file is what its name says.

@@ -3,6 +3,7 @@
 //! The gateway's door (contract of issue 4): `HEAD /footage/SHA256` says 200 (it has all of it), 204 with `Upload-Offset` (so
 //! many bytes), or 404 (nobody announced it yet). `PUT` with `Content-Range` says 201 or 200 (complete), 202 (more is expected),
 //! 409 with `Upload-Offset` (another place), 422 (the hash is wrong, all of it was thrown away), 413 (longer than announced).
+//! 410 says that the gateway had it and that its time was over there.
 
 /// Bytes of one PUT.
 pub const CHUNK: u64 = 256 << 10;
@@ -10,12 +11,14 @@ pub const CHUNK: u64 = 256 << 10;
 const STALLS_MAX: u32 = 4;
 
 /// What the gateway said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// HTTP status.
     pub status: u16,
     /// `Upload-Offset`.
     pub offset: Option<u64>,
+    /// Why, for a person.
+    pub words: String,
 }
 
 /// What is done next.
@@ -65,7 +68,7 @@ impl Transfer {
     pub fn hear(&mut self, said: Said) -> Next {
         let sent = self.sent.take();
         match (said.status, sent) {
-            (200, _) | (201, Some(_)) => Next::Done,
+            (200 | 410, _) | (201, Some(_)) => Next::Done,
             (204, None) => self.go_on(said),
             (202, Some((_, to))) => match said.offset.unwrap_or(to) {
                 // It must not be told that it has more than it was sent.
@@ -76,7 +79,7 @@ impl Transfer {
             (404, _) => Next::NotYet,
             (422, Some(_)) => Next::Doubt("the gateway says that its hash is wrong".into()),
             (413, _) => Next::Doubt("the gateway says that it is longer than announced".into()),
-            (status, _) => Next::Later(format!("the gateway answers {status}")),
+            (status, _) => Next::Later(format!("the gateway answers {status} {}", said.words)),
         }
     }
 
@@ -125,6 +128,7 @@ mod tests {
         Said {
             status,
             offset: offset.into(),
+            words: String::new(),
         }
     }
 
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(transfer.hear(said(409, 2 * CHUNK)), rest);
         assert_eq!(transfer.hear(said(201, None)), Next::Done);
         assert_eq!(Transfer::new(9).hear(said(200, None)), Next::Done);
+        assert_eq!(Transfer::new(9).hear(said(410, None)), Next::Done);
         assert_eq!(Transfer::new(9).hear(said(404, None)), Next::NotYet);
     }
 

@@ -227,7 +227,7 @@ impl<'a> Eyes<'a> {
             .filter(|s| !s.point.as_str().starts_with(SHADOW));
         for sighting in raised {
             if let Some(footage) = &self.sink.footage {
-                footage.sighted(self.camera, sighting);
+                footage.sighted(self.camera, sighting).await;
             }
         }
     }
