@@ -116,7 +116,7 @@ impl Watched {
         let head = agent_head(SITE, AGENT, mqtt, Identity::Certificates(&identity));
         write(
             &agent,
-            &format!("{head}{}", sources(&url, door, custodians)),
+            &format!("{head}{eyes}{}", agent_camera(&HALL, &shown.http)),
         )?;
         let agent = world::start_agent(binaries, "agent", &agent, &folder.join("agent.log"))?;
         Ok(Watched {
