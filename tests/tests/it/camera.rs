@@ -111,14 +111,8 @@ async fn found(world: &mut Watched, client: &Client) -> anyhow::Result<(Value, V
         items(cases).first().cloned()
     });
     let id = list.await?["id"].as_str().context("no id")?.to_owned();
-    let case = wait(
-        world,
-        client,
-        &format!("/api/cases/{id}"),
-        "a bare head in it",
-        of_helmet,
-    );
-    let case = case.await?;
+    let address = format!("/api/cases/{id}");
+    let case = wait(world, client, &address, "a bare head in it", of_helmet).await?;
     let is_whole = |footage: &Value| {
         let found = items(footage).into_iter().find(|f| {
             f["point"] == "see.no_helmet"
