@@ -1,4 +1,4 @@
-//! Every problem of a configuration, found in one run: where it is, what it is, how to mend it.
+//! Every problem of a configuration, found in one run: where it is, what it is, how to mend it; and an error in words.
 
 use std::fmt;
 
@@ -81,3 +81,18 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// An error with everything behind it; what an error repeats of its cause is said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}

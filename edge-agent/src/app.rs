@@ -18,8 +18,8 @@ use crate::{
     stop::Stop,
 };
 use anyhow::{Context, bail};
-use contract::{DeviceId, Timestamp, configuration::Desired, problems::Problems};
-use std::{collections::HashSet, future::Future, path::Path, sync::Arc, time::Duration};
+use contract::{DeviceId, Timestamp, configuration::Desired};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -393,11 +393,6 @@ async fn finish<T: 'static>(what: &str, tasks: &mut JoinSet<T>, limit: Duration)
 
 async fn is_heard(heard: &mut watch::Receiver<bool>) -> bool {
     heard.wait_for(|is_heard| *is_heard).await.is_ok()
-}
-
-/// What is to be run with this file, and what is kept of the gateway's wishes.
-pub fn load(path: &Path) -> Result<(Config, Keeper), Problems> {
-    desired::load(path)
 }
 
 /// Runs the agent until `stop`.

@@ -200,6 +200,7 @@ fn enrolment_text(answer: &Answer, host: &str) -> String {
 const FIRST_CONFIG: &str = "# The edge agent; `edge-agent check-config --config FILE` lists every problem.\n\
     enrolment = \"enrolment.toml\"   # who this is and where the gateway is; written by `edge-agent enroll`\n\n\
     [buffer]\npath = \"buffer.db\"\n\n\
+    # The box's own page, and `edge-agent status`.\n[status]\nlisten = \"127.0.0.1:8089\"\n\n\
     # What to ask, one [[device]] each:\n\
     # [[device]]\n# id = \"cold-room\"\n# profile = \"devices/cold-room-logger.toml\"\n\
     # address = \"192.168.1.20:502\"\n# every = \"5s\"\n";

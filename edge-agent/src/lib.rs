@@ -29,17 +29,4 @@ pub mod status; // how it does, for whoever stands before it
 pub mod stop; // the stop token of a task
 pub mod tls; // whom the agent believes
 
-/// An error with everything behind it; what an error repeats of its cause is said once.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
-}
+pub(crate) use contract::problems::chain;

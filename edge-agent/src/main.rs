@@ -273,7 +273,7 @@ fn run(path: &Path) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let (config, keeper) = good(edge_agent::app::load(path));
+        let (config, keeper) = good(edge_agent::desired::load(path));
         edge_agent::app::run(config, keeper, async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -24,7 +24,7 @@ struct Agent {
 
 impl Agent {
     fn start(path: &Path) -> Agent {
-        let (config, keeper) = edge_agent::app::load(path).unwrap_or_else(|e| panic!("{e}"));
+        let (config, keeper) = edge_agent::desired::load(path).unwrap_or_else(|e| panic!("{e}"));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(edge_agent::app::run(config, keeper, async {
             let _gone = stopped.await;
