@@ -5,7 +5,7 @@ mod clock;
 mod configuration;
 mod enrol;
 mod footage;
-mod footage_agent;
+mod footage_killed;
 mod hj212;
 mod hj212_control;
 mod influx_servers;

@@ -63,7 +63,7 @@ async fn decide(gateway: &Gateway, which: &str) -> String {
         .to_owned();
     let mut body = decision(which, "looked at the pictures", true);
     if which == "confirm" {
-        body["ground"] = json!({ "kind": "rule", "id": "T-no-mask" });
+        body["ground"] = json!({ "kind": "rule", "id": "T-no-apron" });
     }
     let (status, words) = gateway
         .post("li", &format!("/api/cases/{case}/decision"), body)
@@ -343,7 +343,7 @@ async fn a_rule_that_people_reject_works_in_shadow_until_another_model_is_behind
         let rules = camera["rules"].as_array().unwrap().iter();
         rules
             .clone()
-            .find(|rule| rule["rule"] == "T-no-mask")
+            .find(|rule| rule["rule"] == "T-no-apron")
             .unwrap()
             .clone()
     };

@@ -11,10 +11,10 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-pub const POINT: &str = "see.no_mask";
+pub const POINT: &str = "see.no_apron";
 pub const CAMERA: &str = "stove-camera";
 /// A camera whose purpose, sign and publication are not in the registry.
 pub const UNTOLD: &str = "store-camera";
@@ -46,11 +46,11 @@ site = "restaurant"
 
 const RULES: &str = r#"
 [[rule]]
-id = "T-no-mask"
+id = "T-no-apron"
 version = 1
 domain = "food"
 devices = ["camera"]
-point = "see.no_mask"
+point = "see.no_apron"
 unit = ""
 measure = "instant"
 comparator = "above"
@@ -62,9 +62,9 @@ standard = "GB 31654-2021"
 clause = "7.2"
 valid_from = "2022-02-22"
 source = "of this test"
-title = { zh = "未戴口罩", en = "No mask" }
-explanation = { zh = "专间内有人未戴口罩。", en = "Somebody in the room wears no mask." }
-innocent = [{ zh = "口罩被遮挡", en = "The mask is hidden" }]
+title = { zh = "未穿围裙", en = "No apron" }
+explanation = { zh = "专间内有人未穿围裙。", en = "Somebody in the room wears no apron." }
+innocent = [{ zh = "围裙被遮挡", en = "The apron is hidden" }]
 "#;
 
 /// Starts the gateway with its door open; `more` goes into `[footage]`.
@@ -193,7 +193,7 @@ impl Agent {
         self.publish("DDATA", camera, data).await;
     }
 
-    /// Somebody without a mask at `at`, for a second, as `model` sees it.
+    /// Somebody without an apron at `at`, for a second, as `model` sees it.
     pub async fn sees(&mut self, camera: &str, at: Timestamp, model: &str) {
         let said = Said::Sighting(Sighting {
             point: PointName::new(POINT).unwrap(),
@@ -294,6 +294,17 @@ pub async fn curl(
     hash: &str,
     arguments: &[&str],
 ) -> Answered {
+    curl_with(gateway, identity, hash, arguments, Stdio::null()).await
+}
+
+/// curl with something to read from.
+pub async fn curl_with(
+    gateway: &Gateway,
+    identity: Option<&Path>,
+    hash: &str,
+    arguments: &[&str],
+    input: Stdio,
+) -> Answered {
     let port = gateway.running.footage_door.unwrap().port();
     let out = tempfile::tempdir().unwrap();
     let ca = gateway.folder.path().join("data/ca/ca.crt");
@@ -314,7 +325,7 @@ pub async fn curl(
         command.arg("--cert").arg(folder.join("agent.crt"));
         command.arg("--key").arg(folder.join("agent.key"));
     }
-    command.args(arguments);
+    command.args(arguments).stdin(input);
     command.arg(format!("https://127.0.0.1:{port}/footage/{hash}"));
     let done = tokio::task::spawn_blocking(move || command.output().expect("curl is installed"));
     let done = done.await.unwrap();
