@@ -3,7 +3,7 @@
 mod clock;
 mod configuration;
 mod enrol;
-mod footage;
+mod footage_box;
 mod hj212;
 mod hj212_control;
 mod influx_servers;
