@@ -251,7 +251,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
-            tokio::spawn(publish_alarms(alarms, broker.broker(), outward)),
+            tokio::spawn(publish_alarms(
+                alarms,
+                footage.footage.clone(),
+                broker.broker(),
+                outward,
+            )),
         ),
         (
             "cases",
@@ -319,6 +324,11 @@ impl Running {
             self.metrics.ingest_readings_journaled_total.get(),
             self.metrics.ingest_refused_total.get(),
         )
+    }
+
+    /// The footage.
+    pub fn footage(&self) -> &Footage {
+        &self.footage.footage
     }
 
     /// The coverage ledger.
@@ -392,13 +402,22 @@ async fn tick(ingest: Ingest, stopping: watch::Receiver<bool>) {
     }
 }
 
-/// Tells subscribers of `alarm/SITE/DEVICE/POINT`, at our broker and at the external one.
+/// Tells subscribers of `alarm/SITE/DEVICE/POINT`, at our broker and at the external one. Of a rule that works in shadow
+/// nobody is told.
 async fn publish_alarms(
     mut alarms: mpsc::UnboundedReceiver<detect::Signal>,
+    footage: Footage,
     broker: broker::Broker,
     outward: Option<mpsc::Sender<ingest::Command>>,
 ) {
     while let Some(signal) = alarms.recv().await {
+        if footage::is_seen(&signal) {
+            let (footage, signal) = (footage.clone(), signal.clone());
+            let look = move || footage.is_in_shadow(&signal);
+            if tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+                continue;
+            }
+        }
         let topic = format!("alarm/{}/{}/{}", signal.site, signal.device, signal.point);
         let payload = serde_json::to_vec(&signal).expect("a signal is always JSON");
         let is_out = outward.as_ref().is_none_or(|outward| {

@@ -295,7 +295,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         let text = "data = \"d\"\nhttp = \"127.0.0.1:0\"\nregistry = \"r\"\nrules = \"nowhere\"\ntime_scale = 0.5\n\
-                    [credit]\nplatform = \"ftp\"\n[inspection]\nsite_per_year = { A = 0, B = 1, C = 1, D = 1 }\n";
+                    [credit]\nplatform = \"ftp\"\n[inspection]\nsite_per_year = { A = 0, B = 1, C = 1, D = 1 }\n\
+                    [model]\npoints = [\"see.fire\"]\n[footage]\nbytes_max = 1\nkeep_days = 0\nprecision_min = 2.0\n";
         std::fs::write(&path, text).unwrap();
         let mut problems = Problems::new();
         load(&path, &mut problems);
@@ -306,6 +307,10 @@ mod tests {
             "nowhere",
             "broker",
             "inspection.site_per_year",
+            "model.points",
+            "footage.bytes_max",
+            "footage.keep_days",
+            "footage.precision_min",
         ] {
             assert!(found.contains(part), "{part} is not in:\n{found}");
         }

@@ -134,7 +134,7 @@ pub fn gateway(
     format!(
         "data = {}\nhttp = {}\nregistry = {}\nrules = {}\n\
          # Training: every time in a rule is divided by this, as the simulated sites are that much faster.\n\
-         time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n\
+         time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n[footage]\nlisten = {}\n\n\
          [model]\npoints = [\"fume\", \"so2\", \"nox\", \"pm\", \"co\", \"noise\"]\nevery_s = 60\n\n\
          [credit]\nplatform = {}\n",
         quoted(plan.data.join("gateway").display()),
@@ -143,6 +143,7 @@ pub fn gateway(
         quoted(config.join("rules").display()),
         plan.factor,
         quoted(ports.mqtt),
+        quoted(ports.footage),
         quoted(format!("http://{platform}"))
     )
 }

@@ -37,6 +37,8 @@ pub struct Ports {
     pub http: SocketAddr,
     /// MQTT with TLS and client certificates.
     pub mqtt: SocketAddr,
+    /// Files of footage, with client certificates.
+    pub footage: SocketAddr,
 }
 
 /// How to start.
@@ -115,6 +117,7 @@ impl World {
         let ports = Ports {
             http: free_address(8480)?,
             mqtt: free_address(8883)?,
+            footage: free_address(8444)?,
         };
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;

@@ -181,9 +181,95 @@ pub fn record(records: &Records, key: &Key, since: Timestamp) -> Result<Record, 
     })
 }
 
+/// Whether a new signal of this key would be raised in shadow.
+pub fn works_in_shadow(records: &Records, key: &Key, terms: &Terms) -> Result<bool, RecordsError> {
+    let tally = records.write("read how good a rule is", |tx| tally(tx, key))?;
+    Ok(tally.is_shadow(terms))
+}
+
 /// Whether a signal was raised in shadow.
 pub fn is_shadow(records: &Records, signal: &str) -> Result<bool, RecordsError> {
     let read = |tx: &Transaction<'_>| known(tx, signal);
     let known = records.write("look whether a signal is in shadow", read)?;
     Ok(known.unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Checks, Decision, Ground, Verdict};
+    use crate::detect::rule::{Severity, Text};
+
+    fn case(state: State, ground: Option<(GroundKind, &str)>) -> Case {
+        let at = Timestamp::from_millis(1);
+        let decision = match state {
+            State::Confirmed => Some(Decision::Confirm),
+            State::Rejected => Some(Decision::Reject),
+            State::Open | State::Taken => None,
+        };
+        Case {
+            id: "1".into(),
+            site: SiteId::new("s").unwrap(),
+            severity: Severity::II,
+            state,
+            signals: Vec::new(),
+            opened_at: at,
+            last_at: at,
+            is_ongoing: false,
+            taken: None,
+            verdict: decision.map(|decision| Verdict {
+                decision,
+                by: "li".into(),
+                at,
+                reason: "r".into(),
+                checks: Checks::default(),
+                ground: ground.map(|(kind, id)| Ground {
+                    kind,
+                    id: id.into(),
+                    text: Text::default(),
+                    basis: Text::default(),
+                    severity: None,
+                    raised: true,
+                }),
+            }),
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn a_rule_is_trusted_until_ten_cases_say_otherwise_and_only_by_cases_that_speak_of_it() {
+        let (rule, item) = (GroundKind::Rule, GroundKind::Item);
+        let mut tally = Tally::default();
+        for (state, ground, decided) in [
+            (State::Open, None, 0),
+            (State::Taken, None, 0),
+            (State::Confirmed, Some((rule, "r")), 1),
+            (State::Confirmed, Some((item, "M-1")), 2),
+            // Confirmed because of something else: nobody judged this rule.
+            (State::Confirmed, Some((rule, "other")), 2),
+            (State::Rejected, None, 3),
+        ] {
+            tally.add(&case(state, ground), "r");
+            assert_eq!(tally.decided(), decided, "{state:?} {ground:?}");
+        }
+        let terms = Terms {
+            decided_min: 10,
+            precision_min: 0.8,
+        };
+        for (confirmed, set_aside, is_shadow) in [
+            (0, 0, false),
+            (0, 9, false),
+            (0, 10, true),
+            (7, 3, true),
+            (8, 2, false),
+            (10, 0, false),
+            (79, 21, true),
+        ] {
+            let tally = Tally {
+                confirmed,
+                set_aside,
+            };
+            assert_eq!(tally.is_shadow(&terms), is_shadow, "{tally:?}");
+        }
+    }
 }

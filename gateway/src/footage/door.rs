@@ -186,17 +186,15 @@ impl Door {
             return offset(StatusCode::CONFLICT, has, words);
         }
         let need = length - has;
-        match self
-            .blocking(move |footage| footage.make_room(need, Timestamp::now()))
-            .await
-        {
-            Ok(true) => {}
-            Ok(false) => {
+        let make_room = move |footage: &Footage| footage.make_room(need, Timestamp::now());
+        let _room = match self.blocking(make_room).await {
+            Ok(Some(room)) => room,
+            Ok(None) => {
                 let words = "there is no room, and everything that is here belongs to a case; raise footage.bytes_max";
                 return answer(StatusCode::INSUFFICIENT_STORAGE, words);
             }
             Err(error) => return failed(&error),
-        }
+        };
         match self.take(of, range.length(), request.into_body()).await {
             Ok(came) if has + came == length => self.finish(of).await,
             Ok(came) if came < range.length() => offset(

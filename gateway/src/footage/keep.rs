@@ -10,6 +10,7 @@ use crate::{
 };
 use contract::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 /// Footage that is looked at in one go.
 const PAGE: usize = 200;
@@ -36,6 +37,28 @@ impl Why {
     }
 }
 
+/// Room that is kept for a file that is under way.
+pub(super) struct Room {
+    footage: Footage,
+    bytes: u64,
+}
+
+impl Room {
+    fn take(footage: &Footage, bytes: u64) -> Room {
+        footage.0.kept.fetch_add(bytes, Ordering::AcqRel);
+        Room {
+            footage: footage.clone(),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.footage.0.kept.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
 impl Footage {
     /// Deletes what is no longer to be kept; how many files went.
     pub fn expire(&self, now: Timestamp) -> Result<usize, FootageError> {
@@ -43,14 +66,22 @@ impl Footage {
         self.delete_before(cutoff, Why::Old, now, |_| false)
     }
 
-    /// Makes room for `need` bytes; false if that cannot be.
-    pub(super) fn make_room(&self, need: u64, now: Timestamp) -> Result<bool, FootageError> {
-        let bytes_max = self.plan().bytes_max;
-        let fits = |footage: &Footage| footage.0.files.bytes() + need <= bytes_max;
+    /// Makes room for `need` bytes and keeps it until what it gives is dropped; nothing if there can be none.
+    pub(super) fn make_room(
+        &self,
+        need: u64,
+        now: Timestamp,
+    ) -> Result<Option<Room>, FootageError> {
+        let room = Room::take(self, need);
+        let fits = |footage: &Footage| {
+            // What has come of what room is kept for counts twice until it is whole: rather too little than too much.
+            let kept = footage.0.kept.load(Ordering::Acquire);
+            footage.0.files.bytes() + kept <= footage.plan().bytes_max
+        };
         if !fits(self) {
             self.delete_before(now, Why::Room, now, fits)?;
         }
-        Ok(fits(self))
+        Ok(fits(self).then_some(room))
     }
 
     /// Deletes files that stand in the folder though they were deleted: the process ended in between.
@@ -106,9 +137,13 @@ impl Footage {
         let mut hashes = BTreeSet::new();
         for part in footage.manifest.iter().flat_map(|m| &m.parts) {
             // The same bytes may belong to something else as well.
-            if self.store().naming(&part.sha256)?.len() == 1 {
+            let is_gone = self.store().gone(&part.sha256)?.is_some();
+            if !is_gone && self.store().naming(&part.sha256)?.len() == 1 {
                 hashes.insert(part.sha256.clone());
             }
+        }
+        if hashes.is_empty() {
+            return Ok(0);
         }
         let hashes: Vec<String> = hashes.into_iter().collect();
         let (here, never): (Vec<&String>, Vec<&String>) =

@@ -29,7 +29,10 @@ pub use unmask::Unmasking;
 
 use crate::{
     broker::TlsFiles,
-    case::{self, Case, precision::Terms},
+    case::{
+        self, Case,
+        precision::{self, Key, Terms},
+    },
     detect::{SEES, Signal, Signals, rule::Text},
     registry::Registry,
     store::{Records, remember},
@@ -45,6 +48,7 @@ use files::{Files, Finished};
 use rusqlite::params;
 use std::io::Seek;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::Store;
@@ -168,6 +172,8 @@ struct Inner {
     registry: Arc<Registry>,
     signals: Signals,
     plan: Plan,
+    /// Bytes for which room is kept.
+    kept: AtomicU64,
 }
 
 /// Where a file of footage is.
@@ -276,6 +282,23 @@ impl Footage {
                 "the models behind a signal cannot be read"
             );
             Vec::new()
+        })
+    }
+
+    /// Whether the rule of a new signal works in shadow; false if that cannot be read: then it is told.
+    pub fn is_in_shadow(&self, signal: &Signal) -> bool {
+        let Some(key) = Key::of(signal, self.models_behind(signal)) else {
+            return false;
+        };
+        let is_shadow = precision::works_in_shadow(&self.0.records, &key, &self.0.plan.terms);
+        is_shadow.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                signal = signal.id,
+                "it cannot be read whether a rule works in shadow"
+            );
+            false
         })
     }
 

@@ -99,6 +99,7 @@ pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
         registry: setup.registry,
         signals: setup.signals,
         plan: setup.plan,
+        kept: AtomicU64::new(0),
     }));
     let (stop, saved) = (
         Arc::new(AtomicBool::new(false)),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Agents are asked again so often, until the originals came.
 const ASK_EVERY: Duration = Duration::from_secs(5);
-const EXPIRE_EVERY: Duration = Duration::from_secs(600);
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 impl Footage {
     /// Originals that were approved and have not come, by agent.

@@ -3,7 +3,9 @@
 mod clock;
 mod configuration;
 mod enrol;
+mod footage;
 mod footage_box;
+mod footage_killed;
 mod hj212;
 mod hj212_control;
 mod influx_servers;

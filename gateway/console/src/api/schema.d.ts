@@ -2033,6 +2033,8 @@ export interface components {
             rule: string;
             /** @description How urgent. */
             severity: components["schemas"]["Severity"];
+            /** @description True if it was raised in shadow: it is recorded, and opens no case. */
+            shadow: boolean;
             /** @description Where. */
             site: string;
             /** @description What it says. */
