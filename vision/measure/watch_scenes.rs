@@ -113,6 +113,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::spawn(attendant.run(Stop::of(&stop)));
     let (mut scores, mut asks) = (BTreeMap::new(), Vec::new());
     let mut persons = [0; 3];
+    let mut followed = Followed::default();
     for seed in args.first..=args.last {
         let plan: Plan = toml::from_str(&plan(seed, args.seconds)).context("the plan")?;
         for camera in plan.camera {
@@ -124,6 +125,7 @@ async fn main() -> anyhow::Result<()> {
                 scores: &mut scores,
                 asks: &mut asks,
                 persons: &mut persons,
+                followed: &mut followed,
             };
             run.play(camera, watch, args.seconds).await?;
         }
@@ -131,6 +133,10 @@ async fn main() -> anyhow::Result<()> {
     }
     let hours = ((args.last - args.first + 1) * args.seconds) as f64 / 3_600.0;
     print(&scores, hours, &persons);
+    println!(
+        "tracks: {} persons came; another number after being unseen for 1, 2, 3, 5 s, longer: {:?}; numbers that went to another person: {}",
+        followed.came, followed.changes, followed.swaps
+    );
     asks.sort();
     if let (Some(half), Some(most)) = (asks.get(asks.len() / 2), asks.get(asks.len() * 99 / 100)) {
         println!(
@@ -219,6 +225,54 @@ struct Run<'a> {
     scores: &'a mut BTreeMap<Class, Score>,
     asks: &'a mut Vec<Duration>,
     persons: &'a mut [u64; 3],
+    followed: &'a mut Followed,
+}
+
+/// How well persons keep their numbers.
+#[derive(Debug, Default)]
+struct Followed {
+    /// The track of each person, and when it was seen with it.
+    now: BTreeMap<usize, (u64, u64)>,
+    /// Persons who came, or came back after ten seconds.
+    came: u64,
+    /// Other numbers that they got, by how long they had not been seen: at most 1 s, 2 s, 3 s, 5 s, longer.
+    changes: [u64; 5],
+    /// Tracks that went from one person to another.
+    swaps: u64,
+}
+
+impl Followed {
+    fn see(&mut self, ms: u64, frame: &Frame, persons: &[SeenPerson]) {
+        for marked in &frame.boxes {
+            let Some((track, person)) = marked.track.zip(nearest(&marked.area, persons)) else {
+                continue;
+            };
+            let of_other = |(who, (of, at)): (&usize, &(u64, u64))| {
+                *who != person.number && *of == track && ms - at <= 3_000
+            };
+            let is_others = self.now.iter().any(of_other);
+            match self.now.insert(person.number, (track, ms)) {
+                Some((before, at)) if ms - at <= 10_000 => {
+                    if before != track && is_others {
+                        self.swaps += 1;
+                    } else if before != track {
+                        let away = [1_000, 2_000, 3_000, 5_000];
+                        let place = away.iter().position(|limit| ms - at <= *limit);
+                        self.changes[place.unwrap_or(4)] += 1;
+                    }
+                }
+                _ => self.came += 1,
+            }
+        }
+    }
+
+    fn add(&mut self, other: &Followed) {
+        self.came += other.came;
+        self.swaps += other.swaps;
+        for (all, of) in self.changes.iter_mut().zip(other.changes) {
+            *all += of;
+        }
+    }
 }
 
 impl Run<'_> {
@@ -233,6 +287,7 @@ impl Run<'_> {
         let mut watch = Watch::new(config.clone(), FRAMES_PER_S as f64);
         let mut spells: Vec<Spell> = Vec::new();
         let mut boxes: BTreeMap<u64, Area> = BTreeMap::new();
+        let mut followed = Followed::default();
         for n in 0..seconds * FRAMES_PER_S {
             let ms = n * 1_000 / FRAMES_PER_S;
             let (picture, truth) = camera.frame(n);
@@ -245,6 +300,7 @@ impl Run<'_> {
             count(self.scores, self.persons, &classes, &config, &truth, &seen);
             let step = watch.see(began.plus_millis(ms as i64), ms, &seen, &[]);
             remember(&mut boxes, &step.frame);
+            followed.see(ms, &step.frame, &truth.seen.persons);
             for (_, sighting) in step.sightings {
                 let name = sighting.point.as_str().trim_start_matches("see.");
                 let class = Class::named(name).context("a class")?;
@@ -265,6 +321,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.followed.add(&followed);
         for spell in spells {
             let dwell = spell.class.wants().dwell_ms;
             if spell.last_ms - spell.began_ms < dwell + 1_000 {

@@ -7,6 +7,7 @@ mod masking; // no face is left
 mod process; // killed, stopped, starved, talking rubbish
 mod seal; // it takes two
 mod switch; // another model while it runs
+mod watched; // a whole agent with two cameras, killed in the middle
 
 use bytes::Bytes;
 use contract::{

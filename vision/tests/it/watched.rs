@@ -170,8 +170,16 @@ async fn cameras_raise_what_the_truth_has_outlive_the_process_and_health_is_neve
     };
     let expected = [
         ("kitchen", "see.no_mask", first_bare("kitchen", |g| g.mask)),
-        ("workshop", "see.no_helmet", first_bare("workshop", |g| g.helmet)),
-        ("workshop", "see.no_vest", first_bare("workshop", |g| g.vest)),
+        (
+            "workshop",
+            "see.no_helmet",
+            first_bare("workshop", |g| g.helmet),
+        ),
+        (
+            "workshop",
+            "see.no_vest",
+            first_bare("workshop", |g| g.vest),
+        ),
     ];
     let mut raised = 0;
     for (camera, point, since) in expected {
@@ -181,7 +189,11 @@ async fn cameras_raise_what_the_truth_has_outlive_the_process_and_health_is_neve
             .filter(|r| r.value == Some(1.0))
             .collect();
         let before = ones.iter().filter(|r| r.at < since.plus_millis(3_000));
-        assert_eq!(before.count(), 0, "{point}: nobody was without it for 3 s before");
+        assert_eq!(
+            before.count(),
+            0,
+            "{point}: nobody was without it for 3 s before"
+        );
         raised += usize::from(!ones.is_empty());
         // Where it becomes 1, the reason stands beside it.
         if let Some(first) = ones.first() {
@@ -192,9 +204,17 @@ async fn cameras_raise_what_the_truth_has_outlive_the_process_and_health_is_neve
             let Some(footage::Said::Sighting(why)) = footage::Said::read(&record.raw) else {
                 panic!("no reason: {record:?}")
             };
-            assert_eq!((why.point.as_str(), why.zone.as_str(), why.at), (point, "all", first.at));
-            assert!(why.at.since(why.began) >= 3_000 && why.share >= 0.7, "{why:?}");
-            assert!(why.models.iter().all(|model| model.sha256.len() == 64) && why.models.len() >= 2);
+            assert_eq!(
+                (why.point.as_str(), why.zone.as_str(), why.at),
+                (point, "all", first.at)
+            );
+            assert!(
+                why.at.since(why.began) >= 3_000 && why.share >= 0.7,
+                "{why:?}"
+            );
+            assert!(
+                why.models.iter().all(|model| model.sha256.len() == 64) && why.models.len() >= 2
+            );
         }
         // Away with the process, and back.
         let readings = of(of_camera, point);
@@ -209,10 +229,16 @@ async fn cameras_raise_what_the_truth_has_outlive_the_process_and_health_is_neve
     }
     assert!(raised >= 2, "at least two of the three were found");
     for (camera, records) in &records {
-        let health: Vec<Timestamp> = of(records, "health.no_frames").iter().map(|r| r.at).collect();
+        let health: Vec<Timestamp> = of(records, "health.no_frames")
+            .iter()
+            .map(|r| r.at)
+            .collect();
         let steps = health.windows(2).map(|two| two[1].since(two[0]));
         let longest = steps.max().unwrap();
-        assert!(longest < 1_700, "{camera}: {longest} ms between two records");
+        assert!(
+            longest < 1_700,
+            "{camera}: {longest} ms between two records"
+        );
         let silent = of(records, "health.no_frames");
         let silent = silent.iter().filter(|r| r.value == Some(1.0)).count();
         assert_eq!(silent, 0, "{camera}");

@@ -24,7 +24,7 @@ pub const PERSONS: &str = "see.persons";
 /// How long a point stays 1 after its last reason.
 pub const HOLD_MS: u64 = 5_000;
 /// A track ends when it was not seen for so long, if frames come often enough.
-const LOST_MS: u64 = 2_000;
+const LOST_MS: u64 = 3_000;
 /// Whoever is outside a zone for so long has left it.
 const LEFT_MS: u64 = 1_000;
 /// How late the answer to a frame may come.

@@ -14,8 +14,10 @@ const BEGINS: f32 = 0.6;
 const OVERLAP: f32 = 0.15;
 /// or if their centres are nearer than this share of their height, and more for each second without being seen,
 const NEAR: f32 = 0.4;
-/// walking at most so many heights a second.
+/// walking at most so many heights a second,
 const STRIDE: f32 = 0.5;
+/// and in all no further than so many heights.
+const REACH: f32 = 1.4;
 /// and their heights differ by less than this factor.
 const TALLER: f32 = 2.0;
 /// How much of a new movement is believed at once.
@@ -172,7 +174,7 @@ fn cost(track: &Track, area: &Area, at_ms: u64) -> Option<f32> {
     let away = ((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)).sqrt() / tall;
     let overlap = overlap(&guess, area);
     let seconds = at_ms.saturating_sub(track.seen_ms) as f32 / 1_000.0;
-    let reach = NEAR + STRIDE * seconds;
+    let reach = (NEAR + STRIDE * seconds).min(REACH);
     (overlap >= OVERLAP || away <= reach).then_some(1.0 - overlap + (away / reach).min(1.0))
 }
 

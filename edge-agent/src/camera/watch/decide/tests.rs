@@ -128,10 +128,10 @@ fn one_without_a_mask_is_one_sighting_after_the_dwell_and_the_point_outlives_a_s
         (sighting.zone.as_str(), sighting.point.as_str()),
         ("all", "see.no_mask")
     );
-    // Gone at 24 s; the track lives 2 s longer, the point is held for 5 s after that.
+    // Gone at 24 s; the track lives 3 s longer, the point is held for 5 s after that.
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert!(
-        (29_000..=31_400).contains(&changed[0].0) && changed[0].2 == 0.0,
+        (29_000..=32_400).contains(&changed[0].0) && changed[0].2 == 0.0,
         "{changed:?}"
     );
 }
