@@ -159,11 +159,11 @@ impl Cutter {
                 self.footage.overview_done(&served.id, again);
                 continue;
             }
-            let waits = wants.iter().filter_map(|(name, want)| {
+            let waits = wants.iter().map(|(name, want)| {
                 let due = want.to.plus_millis(LAG_MS).since(now).max(0) as u64;
                 let rests = resting.get(name);
                 let rests = rests.map(|(until, _)| until.saturating_duration_since(instant));
-                Some(Duration::from_millis(due).max(rests.unwrap_or_default()))
+                Duration::from_millis(due).max(rests.unwrap_or_default())
             });
             let next = next.map(|at| at.saturating_duration_since(instant));
             let wait = waits
