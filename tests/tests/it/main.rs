@@ -3,7 +3,6 @@
 mod clock;
 mod configuration;
 mod enrol;
-mod footage;
 mod footage_box;
 mod footage_killed;
 mod hj212;
