@@ -165,11 +165,14 @@ impl Spool {
         state
             .originals
             .retain(|sha256, _| !gone_originals.contains(sha256));
-        Ok(Spool {
+        let spool = Spool {
             dir: dir.to_owned(),
             metrics,
             state: Mutex::new(state),
-        })
+        };
+        // An end between the last file of an entry and the entry itself.
+        spool.settle(&mut spool.state())?;
+        Ok(spool)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
