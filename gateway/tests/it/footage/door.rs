@@ -1,4 +1,4 @@
-use super::world::{Agent, CAMERA, UNTOLD, bytes, curl, start};
+use super::world::{Agent, CAMERA, UNTOLD, bytes, curl, curl_with, start};
 use contract::Timestamp;
 use contract::footage::Role;
 use gateway::store::sha256;
@@ -126,6 +126,33 @@ async fn a_slow_upload_that_breaks_goes_on_where_it_ended_and_two_of_one_file_do
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 201], "{one:?} {two:?}");
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_nothing_more_is_told_so_and_what_came_is_kept() {
+    let gateway = start("").await;
+    let mut agent = Agent::connect(&gateway, "agent-restaurant").await;
+    let clip = bytes(9_000, 8);
+    let hash = sha256(&clip);
+    let files = [(Role::Clip, &clip[..])];
+    let id = agent.announce(&agent.manifest(CAMERA, now(), &files)).await;
+    gateway.get_when_there(&format!("/api/footage/{id}")).await;
+    // A pipe that stays open after 1,000 bytes.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, &clip[..1_000]).unwrap();
+    let range = ["-T", ".", "-H", "Content-Range: bytes 0-8999/9000"];
+    let stalled = curl_with(&gateway, Some(&agent.folder), &hash, &range, reader.into()).await;
+    assert_eq!(
+        (stalled.status, stalled.offset),
+        (408, Some(1_000)),
+        "{stalled:?}"
+    );
+    drop(writer);
+    let rest = agent
+        .put(&gateway, &hash, &clip[1_000..], Some("1000-8999/9000"))
+        .await;
+    assert_eq!(rest.status, 201, "{rest:?}");
     gateway.running.stop().await;
 }
 

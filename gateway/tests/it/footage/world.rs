@@ -11,7 +11,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 pub const POINT: &str = "see.no_apron";
@@ -294,6 +294,17 @@ pub async fn curl(
     hash: &str,
     arguments: &[&str],
 ) -> Answered {
+    curl_with(gateway, identity, hash, arguments, Stdio::null()).await
+}
+
+/// curl with something to read from.
+pub async fn curl_with(
+    gateway: &Gateway,
+    identity: Option<&Path>,
+    hash: &str,
+    arguments: &[&str],
+    input: Stdio,
+) -> Answered {
     let port = gateway.running.footage_door.unwrap().port();
     let out = tempfile::tempdir().unwrap();
     let ca = gateway.folder.path().join("data/ca/ca.crt");
@@ -314,7 +325,7 @@ pub async fn curl(
         command.arg("--cert").arg(folder.join("agent.crt"));
         command.arg("--key").arg(folder.join("agent.key"));
     }
-    command.args(arguments);
+    command.args(arguments).stdin(input);
     command.arg(format!("https://127.0.0.1:{port}/footage/{hash}"));
     let done = tokio::task::spawn_blocking(move || command.output().expect("curl is installed"));
     let done = done.await.unwrap();
