@@ -7,9 +7,11 @@ use crate::metrics::Count;
 pub struct Counts {
     /// Pictures that were wanted: sightings and overviews.
     pub wanted: Count,
-    /// Of these, dropped because too many waited.
+    /// Sightings that a clip which was wanted before shows too.
+    pub wants_covered: Count,
+    /// Of what was wanted, dropped because too many waited.
     pub wants_dropped: Count,
-    /// Of these, given up: the ring had let go of the frames before they could be masked, or never had them.
+    /// Of what was wanted, given up: the ring had let go of the frames before they could be masked, or never had them.
     pub wants_given_up: Count,
     /// Clips and overviews that were cut, masked and signed.
     pub cut: Count,
@@ -49,6 +51,7 @@ impl Counts {
         }
         tracing::info!(
             wanted = self.wanted.get(),
+            wants_covered = self.wants_covered.get(),
             wants_dropped = self.wants_dropped.get(),
             wants_given_up = self.wants_given_up.get(),
             cut = self.cut.get(),

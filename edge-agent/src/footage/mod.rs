@@ -1,5 +1,5 @@
 //! Pictures of what was seen: cut out of the ring, masked frame by frame, signed, and sent to the gateway. Read in this
-//! order: `config`, `spool`, `reel`, `masking`, `cover`, `parts`, `manifest`, `job`, `upload`, `door`, `send`.
+//! order: `config`, `spool`, `reel`, `masking`, `cover`, `parts`, `manifest`, `work`, `job`, `upload`, `door`, `send`.
 //!
 //! Promise: no picture leaves the box, or comes to lie in the spool, in which anything that was found of a face, a head or the
 //! upper part of a person is not masked, in its own frame and in those around it; a frame that cannot be masked is left out
@@ -11,7 +11,7 @@ pub mod config; // how footage is written down
 pub mod counts; // what became of it
 pub mod cover; // what is masked in each frame; pure
 pub mod door; // HTTPS with the agent's certificate
-pub mod job; // cuts, masks, seals, signs, announces
+pub mod job; // one after the other, again if need be, and announced
 pub mod manifest; // what is said of it; pure
 pub mod masking; // the vision process masks
 pub mod parts; // a clip as one file; pure
@@ -19,6 +19,7 @@ pub mod reel; // the frames of a cut
 pub mod send; // what waits goes to the gateway
 pub mod spool; // what waits, on disk
 pub mod upload; // what is done next with a file; pure
+pub mod work; // one job
 
 use crate::metrics::Metrics;
 use config::FootageConfig;
@@ -184,7 +185,8 @@ impl Footage {
         }
     }
 
-    /// A point of a camera became 1: its pictures are wanted. Returns once that is on disk, or was said not to be.
+    /// A point of a camera became 1: its pictures are wanted. Returns once that is on disk, or was said not to be. A sighting of
+    /// the same point and zone within a clip that is to be cut has its pictures in that one.
     pub async fn sighted(&self, camera: &DeviceId, sighting: &Sighting) {
         let config = self.config();
         let around = |duration: Duration| duration.as_millis() as i64;
@@ -195,14 +197,19 @@ impl Footage {
         let Some(served) = self.served(camera) else {
             return;
         };
+        let occasion = Occasion::Sighting {
+            point: sighting.point.clone(),
+            zone: sighting.zone.clone(),
+        };
+        if self.0.spool.covers(camera, &occasion, sighting.at) {
+            self.0.metrics.footage.wants_covered.add(1);
+            return;
+        }
         let want = Want {
             camera: camera.clone(),
             ring: served.ring,
             ffmpeg: served.ffmpeg,
-            occasion: Occasion::Sighting {
-                point: sighting.point.clone(),
-                zone: sighting.zone.clone(),
-            },
+            occasion,
             at: sighting.at,
             from,
             to,

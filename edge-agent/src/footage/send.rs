@@ -95,10 +95,12 @@ impl Sender {
                 true => doubled(BACK_OFF, failures - 1),
                 false => self.rest(),
             };
-            // A file that came does not hurry a gateway that is away.
-            match failed {
-                true => sleep(wait).await,
-                false => drop(timeout(wait, self.footage.something_to_send()).await),
+            if failed {
+                // A file that came does not hurry a gateway that is away.
+                sleep(wait).await;
+            } else {
+                // Either something was told, or it is time.
+                let _ = timeout(wait, self.footage.something_to_send()).await;
             }
         }
     }

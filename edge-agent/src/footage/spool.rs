@@ -7,6 +7,10 @@
 //! On disk: `wants/NAME.json` ([`Want`]), `part/` (being written; emptied at the start), `files/SHA256`,
 //! `originals/SHA256`, `entries/NAME.json` ([`Entry`]).
 
+mod writing; // a file with its hash
+
+pub use writing::{Writing, hex, sha256};
+
 use super::config::FootageConfig;
 use crate::{identity, metrics::Metrics};
 use contract::{
@@ -17,9 +21,8 @@ use contract::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -162,11 +165,14 @@ impl Spool {
         state
             .originals
             .retain(|sha256, _| !gone_originals.contains(sha256));
-        Ok(Spool {
+        let spool = Spool {
             dir: dir.to_owned(),
             metrics,
             state: Mutex::new(state),
-        })
+        };
+        // An end between the last file of an entry and the entry itself.
+        spool.settle(&mut spool.state())?;
+        Ok(spool)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -196,6 +202,14 @@ impl Spool {
         let state = self.state();
         let wants = state.wants.iter();
         wants.map(|(n, want)| (n.clone(), want.clone())).collect()
+    }
+
+    /// True if what is wanted already shows this camera for the same reason at this time.
+    pub fn covers(&self, camera: &DeviceId, occasion: &Occasion, at: Timestamp) -> bool {
+        let state = self.state();
+        state.wants.values().any(|want| {
+            want.camera == *camera && want.occasion == *occasion && want.from <= at && at <= want.to
+        })
     }
 
     /// It is cut, or given up.
@@ -457,52 +471,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// A file that is written with its hash.
-pub struct Writing {
-    path: PathBuf,
-    file: io::BufWriter<fs::File>,
-    hash: ring::digest::Context,
-    bytes: u64,
-}
-
-impl Writing {
-    /// Begins a file.
-    pub fn create(path: PathBuf) -> io::Result<Writing> {
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true);
-        Ok(Writing {
-            file: io::BufWriter::new(file.mode(0o600).open(&path)?),
-            path,
-            hash: ring::digest::Context::new(&ring::digest::SHA256),
-            bytes: 0,
-        })
-    }
-
-    /// Appends.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes)
-    }
-
-    /// Its path, hash and length, once it is on disk.
-    pub fn finish(mut self) -> io::Result<(PathBuf, String, u64)> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        Ok((self.path, hex(self.hash.finish().as_ref()), self.bytes))
-    }
-}
-
-/// Hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]

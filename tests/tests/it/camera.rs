@@ -61,7 +61,8 @@ fn a_bare_head_becomes_a_signal_with_masked_pictures_and_the_original_takes_two_
     let agent = &journal.agents[tests::watched::AGENT];
     anyhow::ensure!(
         (journal.doubled, agent.lost, agent.doubled) == (0, 0, 0),
-        "{journal:?}"
+        "{agent:?}, {} readings doubled",
+        journal.doubled
     );
     check_sightings(&journal)
 }

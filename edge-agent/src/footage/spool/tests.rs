@@ -174,6 +174,31 @@ fn a_full_spool_lets_go_of_the_oldest_clips_and_of_stills_only_when_no_clip_is_l
 }
 
 #[test]
+fn a_second_sighting_within_a_clip_that_is_wanted_is_covered_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let (from, to) = (at(0), at(20));
+    spool
+        .want(&Want {
+            from,
+            to,
+            ..want(10)
+        })
+        .unwrap();
+    let camera = DeviceId::new("cam").unwrap();
+    let covers = |second| spool.covers(&camera, &Occasion::Overview, at(second));
+    assert!(covers(0) && covers(20) && !covers(21));
+    let other = Occasion::Sighting {
+        point: contract::PointName::new("see.no_mask").unwrap(),
+        zone: String::new(),
+    };
+    assert!(!spool.covers(&camera, &other, at(10)));
+    assert!(!spool.covers(&DeviceId::new("yard").unwrap(), &Occasion::Overview, at(10)));
+    spool.done(&spool.wants()[0].0).unwrap();
+    assert!(!covers(10));
+}
+
+#[test]
 fn too_much_that_is_wanted_is_refused_and_a_damaged_file_is_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path());
