@@ -15,7 +15,7 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", yesNo: /^[是否]$/, order: /执行|允许|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", yesNo: /^[是否]$/, order: /执行|允许|没有|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
   en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", yesNo: /^(yes|no)$/, order: /done|allow|asked|could not|will not|on its way/, reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;

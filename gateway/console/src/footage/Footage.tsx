@@ -14,7 +14,7 @@ import { UnmaskPart } from "./Unmask.tsx";
 import { seenWord } from "./words.ts";
 
 /** Footage that is read at once, and lines of it that are shown before someone asks for all. */
-const LISTED = 100, SHOWN = 8;
+const LISTED = 40, SHOWN = 8;
 type Rules = (footage: Footage) => RuleWords[];
 
 /** `opens` shows the newest at once; elsewhere a picture is fetched, and put on record, only when somebody asks for it. */

@@ -110,8 +110,19 @@ function Health({ site, camera }: { site: Loaded<SitePage>; camera: string }) {
 }
 
 function Rules({ rules }: { rules: SeeingRule[] }) {
-  const { t, tx } = useI18n();
+  const { t, tx, lang } = useI18n();
+  const inUse = rules.filter((r) => r.models.length > 0 || r.confirmed + r.set_aside + r.shadow_signals + r.camera_days > 0), unused = rules.filter((r) => !inUse.includes(r));
   if (rules.length === 0) return <p className="muted">{t("cam.noRules")}</p>;
+  return (
+    <>
+      {inUse.length > 0 && <RuleTable rules={inUse} />}
+      <p className="muted small">{t("cam.terms", { p: percent(rules[0]!.precision_min), n: rules[0]!.decided_min })}{unused.length > 0 && ` ${t("cam.unused", { what: unused.map((r) => tx(r.title)).join(lang === "zh" ? "、" : ", ") })}`}</p>
+    </>
+  );
+}
+
+function RuleTable({ rules }: { rules: SeeingRule[] }) {
+  const { t, tx } = useI18n();
   return (
     <table className="table stack camerarules">
       <thead><tr><th>{t("cam.rule")}</th><th className="right">{t("cam.decided")}</th><th className="right">{t("cam.confirmed")}</th><th className="right">{t("cam.precision")}</th><th className="right">{t("cam.falseRate")}</th></tr></thead>
@@ -119,7 +130,7 @@ function Rules({ rules }: { rules: SeeingRule[] }) {
         const decided = r.confirmed + r.set_aside;
         return (
           <tr key={`${r.rule}/${r.version}`} data-rule={r.rule} data-shadow={r.is_shadow}>
-            <td><strong>{tx(r.title)}</strong> <span className="muted small">{r.rule} · {r.models.map((m) => <span key={m.name} title={m.sha256}>{m.name} <code>{m.sha256.slice(0, 8)}</code> </span>)}</span><div className={r.is_shadow ? "late" : "muted small"}>{r.is_shadow ? t("cam.shadow", { n: decided, k: r.confirmed, s: r.shadow_signals }) : t("cam.raises", { p: percent(r.precision_min), n: r.decided_min })}</div></td>
+            <td><strong>{tx(r.title)}</strong> <span className="muted small">{r.rule}{r.models.map((m) => <span key={m.name} title={m.sha256}> · {m.name} <code>{m.sha256.slice(0, 8)}</code></span>)}</span>{r.is_shadow && <div className="late">{t("cam.shadow", { n: decided, k: r.confirmed, s: r.shadow_signals })}</div>}</td>
             <td className="right num" data-label={t("cam.decided")}>{decided}</td>
             <td className="right num" data-label={t("cam.confirmed")}>{r.confirmed}</td>
             <td className="right num" data-label={t("cam.precision")}>{r.precision == null ? <span className="muted">{t("cam.noPrecision")}</span> : percent(r.precision)}</td>

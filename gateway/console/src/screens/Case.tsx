@@ -6,7 +6,7 @@ import { api } from "../api/client.ts";
 import type { Act, CasePage, CasePoint, SignalLine } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
 import { FootagePanel } from "../footage/Footage.tsx";
-import { isYesNo } from "../footage/words.ts";
+import { isYesNo, pointWord } from "../footage/words.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { DecisionDialog, type Choice } from "../parts/DecisionDialog.tsx";
@@ -24,9 +24,10 @@ export default function Case({ id }: { id: string }) {
 }
 
 function Body({ page }: { page: CasePage }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   // Of one device the point's name is enough; of several the device is said as well.
-  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${tx(p.label)}` : tx(p.label));
+  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${pointWord(p.label, words)}` : pointWord(p.label, words));
   const pointOf = (s: SignalLine) => page.points.find((p) => p.device === s.device && p.point === s.point);
   const lead = page.points[0];
   // While it goes on the window grows in steps of a sixth of its margin, so that not each event reads the chart anew.
@@ -64,7 +65,7 @@ function Body({ page }: { page: CasePage }) {
           <section><h2>{t("case.fitness")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>
         </div>
       </div>
-      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : tx(s.point_label); }} /></section>}
+      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : pointWord(s.point_label, words); }} /></section>}
     </>
   );
 }

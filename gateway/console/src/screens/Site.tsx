@@ -1,13 +1,13 @@
 // A site: every point with its curve, every instrument with what it may be used for, every signal.
 import { useState } from "react";
 import { Segmented } from "antd";
-import { useI18n, type Key, type Text } from "../i18n/index.tsx";
+import { useI18n, type I18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
 import { day, limit, quantity, YES_NO } from "../format.ts";
 import { DayTable, Gaps } from "../parts/Balance.tsx";
 import { FootagePanel } from "../footage/Footage.tsx";
-import { isYesNo } from "../footage/words.ts";
+import { isYesNo, pointWord } from "../footage/words.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { Against, Age, FitnessLine, Lasted, Nothing, Quality, SeverityTag, StatusWord, When } from "../parts/words.tsx";
@@ -22,11 +22,12 @@ export default function Site({ id }: { id: string }) {
 }
 
 function Body({ page }: { page: SitePage }) {
-  const { t, tx, lang } = useI18n();
+  const words = useI18n();
+  const { t, tx, lang } = words;
   const { query } = useRoute();
   const span = SPANS.find(([name]) => name === query.get("w")) ?? SPANS[0]!;
   const { site } = page;
-  const named = pointNames(page, tx);
+  const named = pointNames(page, words);
   return (
     <>
       <div className="head">
@@ -58,10 +59,10 @@ function Body({ page }: { page: SitePage }) {
 
 type Named = (point: { device: string; label: Text }) => string;
 /** A point's name with its device's, since a site has several temperatures. */
-function pointNames(page: SitePage, tx: (text: Text) => string): Named {
-  const devices = new Map(page.devices.map((d) => [d.id, tx(d.name)]));
+function pointNames(page: SitePage, words: Pick<I18n, "t" | "tx">): Named {
+  const devices = new Map(page.devices.map((d) => [d.id, words.tx(d.name)]));
   return ({ device, label }) => {
-    const [of, what] = [devices.get(device), tx(label)];
+    const [of, what] = [devices.get(device), pointWord(label, words)];
     return of && !what.startsWith(of) ? `${of} · ${what}` : what;
   };
 }
@@ -91,7 +92,8 @@ function Points({ points, named }: { points: PointLine[]; named: Named }) {
 }
 
 export function Signals({ signals, named }: { signals: SignalLine[]; named?: (signal: SignalLine) => string }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const [all, setAll] = useState(false);
   if (signals.length === 0) return <Nothing>{t("site.noSignals")}</Nothing>;
   const sorted = [...signals].sort((a, b) => Number(a.closed_at != null) - Number(b.closed_at != null) || b.opened_at - a.opened_at);
@@ -102,7 +104,7 @@ export function Signals({ signals, named }: { signals: SignalLine[]; named?: (si
           const line = (
             <>
               <span className="tag"><SeverityTag of={s.severity} /></span>
-              <span className="what"><strong>{named ? named(s) : tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
+              <span className="what"><strong>{named ? named(s) : pointWord(s.point_label, words)}</strong><span>{tx(s.title)}</span></span>
               <span className="facts">{!isYesNo(s.point) && <Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} />}<span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
               <span className="side"><span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
             </>
