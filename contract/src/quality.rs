@@ -68,6 +68,10 @@ pub enum Absence {
     NoPath = 75,
     /// The gateway before the device got no answer from it (Modbus exception 11).
     TargetSilent = 76,
+    /// The picture came, and nothing can be told from it: too dark, covered, out of focus, turned away, frozen.
+    Unseen = 77,
+    /// Nobody looked at the picture: the vision process was away or too slow.
+    NotLooked = 78,
 }
 
 impl Quality {
@@ -105,7 +109,9 @@ impl Quality {
             74 => Quality::Missing(A::Busy),
             75 => Quality::Missing(A::NoPath),
             76 => Quality::Missing(A::TargetSilent),
-            69 | 77.. => Quality::Missing(A::Unspecified),
+            77 => Quality::Missing(A::Unseen),
+            78 => Quality::Missing(A::NotLooked),
+            69 | 79.. => Quality::Missing(A::Unspecified),
         }
     }
 

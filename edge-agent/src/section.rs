@@ -327,6 +327,29 @@ impl Section {
         numbers
     }
 
+    /// A required list of pairs of finite numbers.
+    pub fn pairs(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Option<Vec<[f64; 2]>> {
+        let value = self.required(key, example, problems)?;
+        let pair = |value: &Value| match value.as_array()?.as_slice() {
+            [a, b] => Some([number(a)?, number(b)?]),
+            _ => None,
+        };
+        let pairs: Option<Vec<[f64; 2]>> = value
+            .as_array()
+            .and_then(|list| list.iter().map(pair).collect());
+        if pairs.is_none() {
+            let fix = format!("write for example {key} = {example}");
+            let what = "it is not a list of pairs of numbers";
+            problems.add(self.place(key), what, fix);
+        }
+        pairs
+    }
+
     /// A list of texts, if there is one; it may be empty.
     pub fn texts_if_there(
         &mut self,

@@ -1,6 +1,14 @@
 //! How a camera is written down: `[[camera]]`.
 
-use super::{frame::Place, health::Finding, login::Login};
+use super::{
+    frame::Place,
+    health::Finding,
+    login::Login,
+    watch::{
+        config::{self as watch, Published, WatchConfig},
+        decide::Watch,
+    },
+};
 use crate::{
     folder::Folder,
     http::client::{self, Url},
@@ -33,6 +41,12 @@ pub struct Camera {
     pub clock: Option<Place>,
     /// The last minutes on disk.
     pub ring: Option<RingConfig>,
+    /// What was told to the public of it; without it there is nothing but its health.
+    pub published: Option<Published>,
+    /// Detectors of faces, heads and persons, whose places are masked.
+    pub faces: Vec<String>,
+    /// What its pictures are watched for.
+    pub watch: Option<WatchConfig>,
 }
 
 /// Where pictures come from.
@@ -114,6 +128,10 @@ impl Camera {
         let findings = findings.map(|finding| point(finding.point(), ""));
         let mut points = vec![point(FRAMES_PER_S, "Hz")];
         points.extend(findings);
+        if let Some(watch) = &self.watch {
+            let names = Watch::new(watch.clone(), self.frames_per_s).names();
+            points.extend(names.iter().map(|name| point(name.as_str(), "")));
+        }
         Described {
             id: self.id.clone(),
             points,
@@ -133,7 +151,7 @@ const KEEP: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs
 
 /// Reads `[[camera]]`.
 pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<Camera> {
-    let id = part.parsed("id", "\"kitchen-camera\"", problems);
+    let id: Option<DeviceId> = part.parsed("id", "\"kitchen-camera\"", problems);
     let from = from(&mut part, folder, problems);
     let login = login(&mut part, folder, problems);
     let place = part.place("frames_per_s");
@@ -157,6 +175,8 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
             .and_then(|part| ring(part, folder, problems)),
         false => None,
     };
+    let name = id.as_ref().map_or("", DeviceId::as_str);
+    let watch = watch::read(&mut part, name, problems);
     part.finish(problems);
     Some(Camera {
         id: id?,
@@ -167,6 +187,9 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
         no_frames_after: no_frames_after?,
         clock,
         ring,
+        published: watch.published,
+        faces: watch.faces,
+        watch: watch.watch,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Counters of all cameras.
 
-use crate::metrics::Count;
+use crate::metrics::{Count, Delays};
 
 /// What came, and what was wrong with it.
 #[derive(Debug, Default)]
@@ -19,6 +19,14 @@ pub struct Counts {
     pub children_killed: Count,
     /// Frames that the ring could not keep.
     pub frames_not_kept: Count,
+    /// Frames that the vision process looked at.
+    pub frames_looked_at: Count,
+    /// Frames that it was shown and said nothing of.
+    pub looks_failed: Count,
+    /// Reasons why a point became 1.
+    pub sightings: Count,
+    /// From the last byte of a frame to the record of what it changed, on disk.
+    pub change_delays: Delays,
 }
 
 impl Counts {
@@ -35,6 +43,11 @@ impl Counts {
             captures_begun = self.captures_begun.get(),
             children_killed = self.children_killed.get(),
             frames_not_kept = self.frames_not_kept.get(),
+            frames_looked_at = self.frames_looked_at.get(),
+            looks_failed = self.looks_failed.get(),
+            sightings = self.sightings.get(),
+            change_p50_ms = self.change_delays.below_ms(0.5),
+            change_p99_ms = self.change_delays.below_ms(0.99),
             "cameras"
         );
     }

@@ -219,6 +219,20 @@ impl Health {
         }
     }
 
+    /// True if what the picture shows cannot be judged: it is dark or black, frozen, covered, out of focus or turned away.
+    pub fn is_blind(&self, now_ms: u64) -> bool {
+        let state = Finding::ALL.into_iter().zip(self.state(now_ms));
+        let mut found = state.filter(|(_, found)| *found == Some(true));
+        let blinds = [
+            Finding::Black,
+            Finding::Frozen,
+            Finding::Covered,
+            Finding::Blurred,
+            Finding::Moved,
+        ];
+        self.is_dark || found.any(|(finding, _)| blinds.contains(&finding))
+    }
+
     /// What is found at a time.
     pub fn state(&self, now_ms: u64) -> State {
         let heard = self.last.as_ref().map_or(self.began_ms, |last| last.at_ms);

@@ -21,4 +21,5 @@ pub mod queue; // bounded, drops the oldest
 pub mod ring; // the last minutes on disk
 pub mod task; // captures until told to stop
 pub mod usual; // what a camera usually shows; pure
+pub mod watch; // what the pictures are watched for
 pub mod watcher; // the thread that looks

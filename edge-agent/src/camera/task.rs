@@ -6,9 +6,10 @@ use super::{
     frame::{Frame, Picture},
     mjpeg::{self, MjpegError},
     queue::{self, Outlet},
+    watch::eyes::Eyes,
     watcher::{self, Reason, Told},
 };
-use crate::{metrics::Metrics, record::Record, source::Sink, stop::Stop};
+use crate::{footage::Served, metrics::Metrics, record::Record, source::Sink, stop::Stop};
 use contract::{Absence, Timestamp};
 use std::{
     path::PathBuf,
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -25,6 +26,8 @@ pub const FRAMES_MAX: usize = 8;
 /// Records that wait to be stored.
 const TOLD_MAX: usize = 16;
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long the end waits for a frame that is looked at.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 /// The first frame of an RTSP stream comes with its next key frame.
 const FIRST_FRAME: Duration = Duration::from_secs(20);
 
@@ -35,15 +38,21 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
     {
         tracing::error!(camera = %camera.id, dir = %ring.dir.display(), %error, "the folder of the ring cannot be made");
     }
+    serve(&camera, &sink);
     let (outlet, inlet) = queue::bounded(FRAMES_MAX);
     let (tell, mut told) = mpsc::channel::<Told>(TOLD_MAX);
     let reason = Reason::default();
+    let (show, shown) = watch::channel(None);
+    let eyes = Eyes::of(&camera, &sink);
     let thread = {
         let (camera, metrics, reason) = (camera.clone(), sink.metrics.clone(), reason.clone());
         std::thread::Builder::new()
             .name(format!("camera {}", camera.id))
             .spawn(move || {
-                watcher::run(camera, inlet, metrics, reason, |told| {
+                let show = |frame: &Frame| {
+                    show.send_replace(Some(frame.clone()));
+                };
+                watcher::run(camera, inlet, metrics, reason, show, |told| {
                     tell.blocking_send(told).is_ok()
                 })
             })
@@ -62,6 +71,18 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
         reason: &reason,
         outlet: &outlet,
     };
+    // All of these go on while others wait: one that held a lock of the buffer and was not polled would stop them all.
+    let mut storing = std::pin::pin!(async {
+        while let Some(told) = told.recv().await {
+            store(&camera, &sink, eyes.as_ref(), told).await;
+        }
+    });
+    let mut looking = std::pin::pin!(async {
+        if let Some(eyes) = &eyes {
+            eyes.run(shown).await;
+        }
+    });
+    let mut is_looking = true;
     {
         let mut capturing = std::pin::pin!(capture.run());
         let mut recording = std::pin::pin!(record_main(&camera, &sink));
@@ -70,19 +91,24 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
                 () = stop.asked() => break,
                 () = &mut capturing => {}
                 () = &mut recording => {}
-                next = told.recv() => match next {
-                    Some(told) => store(&camera, &sink, told).await,
-                    None => {
-                        tracing::error!(camera = %camera.id, "the thread of the camera ended");
-                        return;
-                    }
-                },
+                () = &mut looking, if is_looking => is_looking = false,
+                () = &mut storing => {
+                    tracing::error!(camera = %camera.id, "the thread of the camera ended");
+                    return;
+                }
             }
         }
     }
     drop(outlet);
-    while let Some(told) = told.recv().await {
-        store(&camera, &sink, told).await;
+    // The thread ends with its queue, and with it what it told and showed. A frame that is looked at is not waited for.
+    let looked = async {
+        if is_looking {
+            let _ = timeout(LAST_LOOK, looking).await;
+        }
+    };
+    tokio::join!(storing, looked);
+    if let Some(footage) = &sink.footage {
+        footage.leave(&camera.id);
     }
     // The thread has closed its channel: it is at its end.
     if thread.join().is_err() {
@@ -90,10 +116,30 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
     }
 }
 
-async fn store(camera: &Camera, sink: &Sink, (at, readings): Told) {
+/// Pictures are kept of a camera that is watched and has a ring to cut them from.
+fn serve(camera: &Camera, sink: &Sink) {
+    if let (Some(footage), Some(watch), Some(ring)) = (&sink.footage, &camera.watch, &camera.ring) {
+        footage.serve(Served {
+            id: camera.id.clone(),
+            ring: ring.dir.clone(),
+            ffmpeg: match &camera.from {
+                From::Ffmpeg(ffmpeg) => ffmpeg.program.clone(),
+                From::Mjpeg { .. } => "ffmpeg".into(),
+            },
+            detectors: camera.faces.clone(),
+            zones: watch.outlines(),
+        });
+    }
+}
+
+async fn store(camera: &Camera, sink: &Sink, eyes: Option<&Eyes<'_>>, told: Told) {
+    let mut readings = told.readings;
+    if let Some(eyes) = eyes {
+        readings.extend(eyes.readings(told.cannot_see));
+    }
     let absent = readings.iter().filter(|reading| reading.value.is_none());
     sink.metrics.absences.add(absent.count() as u64);
-    let record = Record::of(camera.id.clone(), at, readings);
+    let record = Record::of(camera.id.clone(), told.at, readings);
     sink.store(&record, false).await;
 }
 

@@ -23,8 +23,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What it tells: the time and the readings.
-pub type Told = (Timestamp, Vec<Reading>);
+/// What it tells every `every`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// When.
+    pub at: Timestamp,
+    /// What was found.
+    pub readings: Vec<Reading>,
+    /// Why what the picture shows cannot be judged.
+    pub cannot_see: Option<Quality>,
+}
 
 /// Why nothing comes, as capture saw it last; its code is that of the absence.
 #[derive(Debug, Clone)]
@@ -66,12 +74,14 @@ struct Watcher {
     saved: Instant,
 }
 
-/// Looks until the queue is closed; `tell` is given the readings and says false when nobody listens any more.
+/// Looks until the queue is closed; `show` is given the frames that can be judged, `tell` the readings, and says false when
+/// nobody listens any more.
 pub fn run(
     camera: Camera,
     frames: Inlet<Frame>,
     metrics: Arc<Metrics>,
     reason: Reason,
+    show: impl Fn(&Frame),
     tell: impl Fn(Told) -> bool,
 ) {
     let now = Instant::now();
@@ -80,7 +90,11 @@ pub fn run(
     let mut due = now + every;
     loop {
         match frames.take(due) {
-            Ok(frame) => watcher.see(&frame),
+            Ok(frame) => {
+                if watcher.see(&frame) {
+                    show(&frame);
+                }
+            }
             Err(Empty::ForEver) => break,
             Err(Empty::Yet) => {}
         }
@@ -129,7 +143,8 @@ impl Watcher {
         at.saturating_duration_since(self.began).as_millis() as u64
     }
 
-    fn see(&mut self, frame: &Frame) {
+    /// Takes in a frame; true if it was looked at and shows something that can be judged.
+    fn see(&mut self, frame: &Frame) -> bool {
         self.frames += 1;
         if let Picture::Jpeg(bytes) = &frame.picture {
             self.keep(frame.at, bytes);
@@ -140,7 +155,7 @@ impl Watcher {
             .looked
             .is_some_and(|looked| frame.came.saturating_duration_since(looked) < step)
         {
-            return;
+            return false;
         }
         self.looked = Some(frame.came);
         match frame.picture.grey() {
@@ -148,6 +163,7 @@ impl Watcher {
                 let at_ms = self.ms(frame.came);
                 self.health
                     .look(Look::of(&grey, self.camera.clock.as_ref(), at_ms));
+                !self.health.is_blind(at_ms)
             }
             Err(error) => {
                 self.metrics.camera.pictures_undecodable.add(1);
@@ -160,6 +176,7 @@ impl Watcher {
                 {
                     tracing::warn!(camera = %self.camera.id, %error, "a picture cannot be looked at");
                 }
+                false
             }
         }
     }
@@ -188,6 +205,13 @@ impl Watcher {
         let state = self.health.state(self.ms(now));
         let mut readings = vec![reading(FRAMES_PER_S, Some(rate), Quality::Good)];
         let is_silent = state[0] == Some(true);
+        let cannot_see = match is_silent {
+            true => Some(self.reason.quality()),
+            false => {
+                let is_blind = self.health.is_blind(self.ms(now));
+                is_blind.then_some(Quality::Missing(Absence::Unseen))
+            }
+        };
         for (finding, found) in Finding::ALL.into_iter().zip(state) {
             if !self.camera.tells(finding) {
                 continue;
@@ -210,7 +234,11 @@ impl Watcher {
             self.save();
             self.saved = now;
         }
-        (at, readings)
+        Told {
+            at,
+            readings,
+            cannot_see,
+        }
     }
 
     /// Writes what is usual, aside and renamed.

@@ -1,7 +1,9 @@
 // English texts of the console. The type makes a missing key a compile error; a test also compares placeholders.
 import type { Key } from "./zh.ts";
+import { enCameras } from "./en-cameras.ts";
 
 export const en: Record<Key, string> = {
+  ...enCameras,
   "app.name": "OneDoor",
   "app.menu": "Main menu",
   "nav.overview": "Overview",
@@ -147,6 +149,8 @@ export const en: Record<Key, string> = {
   "quality.busy": "missing: instrument is busy",
   "quality.no_path": "missing: the gateway before the instrument has no way to it",
   "quality.target_silent": "missing: the gateway before the instrument got no answer",
+  "quality.unseen": "missing: the picture shows too little to judge",
+  "quality.not_looked": "missing: nobody looked at the picture",
   "quality.absence_unspecified": "missing: no reason given",
   "quality.buffer_full": "missing: buffer full, the oldest were given up",
   "quality.disk_refused": "missing: the disk did not take it",

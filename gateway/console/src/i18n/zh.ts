@@ -1,5 +1,8 @@
 // Chinese texts of the console. The keys are the same as in en.ts; a test checks it.
+import { zhCameras } from "./zh-cameras.ts";
+
 export const zh = {
+  ...zhCameras,
   "app.name": "一门 · 非现场监管",
   "app.menu": "主菜单",
   "nav.overview": "总览",
@@ -145,6 +148,8 @@ export const zh = {
   "quality.busy": "缺失：设备忙",
   "quality.no_path": "缺失：前置网关到设备不通",
   "quality.target_silent": "缺失：前置网关收不到设备应答",
+  "quality.unseen": "缺失：画面看不清，无法判断",
+  "quality.not_looked": "缺失：画面分析没有运行",
   "quality.absence_unspecified": "缺失：原因未说明",
   "quality.buffer_full": "缺失：缓存满，放弃了最早的",
   "quality.disk_refused": "缺失：磁盘存不下",
