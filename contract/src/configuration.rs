@@ -30,6 +30,9 @@ pub const OWN_OF_GATEWAY: [&str; 5] = [
     "key_file",
     "server_name",
 ];
+/// Keys of `[footage]` that only the box's own file may hold: where pictures lie, what finds the faces in them, and who may
+/// open an original. Whoever keeps the gateway must not be able to see more of a person by saying it there.
+pub const OWN_OF_FOOTAGE: [&str; 3] = ["custodians", "detectors", "spool"];
 /// Reasons of an outcome that are sent at most, and their length.
 pub const REASONS_MAX: usize = 20;
 /// Characters of a reason at most.

@@ -338,6 +338,18 @@ pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
     )
 }
 
+/// An NCMD that asks for sealed originals.
+pub fn wanted_command(at: Timestamp, wanted: &[String]) -> Vec<u8> {
+    let few = &wanted[..wanted.len().min(receipt::WANTED_MAX)];
+    let json = serde_json::to_string(few).expect("texts are always JSON");
+    let text = metric::Value::StringValue(json);
+    payload(
+        at,
+        None,
+        vec![named(receipt::WANTED, DataType::String, text)],
+    )
+}
+
 /// What a host may ask of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -353,6 +365,8 @@ pub enum Command {
     Order(Box<Order>),
     /// Run this.
     Configuration(Desired),
+    /// Send these sealed originals, by SHA-256.
+    Wanted(Vec<String>),
 }
 
 /// The commands in an NCMD. Metrics that are none of ours are left out.
@@ -376,6 +390,11 @@ pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
                 let desired = serde_json::from_str(&text);
                 let desired = desired.map_err(|error| PayloadError::Malformed(error.into()))?;
                 commands.push(Command::Configuration(desired));
+            }
+            (Some(receipt::WANTED), Scalar::Text(json)) => {
+                let wanted = serde_json::from_str(&json);
+                let wanted = wanted.map_err(|error| PayloadError::Malformed(error.into()))?;
+                commands.push(Command::Wanted(wanted));
             }
             (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
             (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
@@ -618,6 +637,11 @@ mod tests {
         assert_eq!(
             commands(&configuration_command(AT, &desired)).unwrap(),
             [Command::Configuration(desired)]
+        );
+        let wanted = vec!["ab".repeat(32), "cd".repeat(32)];
+        assert_eq!(
+            commands(&wanted_command(AT, &wanted)).unwrap(),
+            [Command::Wanted(wanted)]
         );
         assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
     }

@@ -41,6 +41,11 @@ pub const RENEW: &str = "OneDoor/Renew";
 pub const CERTIFICATE: &str = "OneDoor/Certificate";
 /// Name of the String metric in an NCMD with the configuration an agent is to run: [`crate::configuration::Desired`] as JSON.
 pub const CONFIGURATION: &str = "OneDoor/Configuration";
+/// Name of the String metric in an NCMD with the sealed originals that two persons have approved to fetch (see
+/// [`crate::footage`]): a JSON list of SHA-256 in hexadecimal, repeated until they came.
+pub const WANTED: &str = "OneDoor/Wanted";
+/// Originals that one command asks for at most.
+pub const WANTED_MAX: usize = 256;
 /// Name of the UInt64 metric in NBIRTH and NDEATH that ties a death to its birth (Sparkplug B 3.0).
 pub const BDSEQ: &str = "bdSeq";
 

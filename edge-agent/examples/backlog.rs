@@ -131,6 +131,7 @@ async fn drain(path: &Path, port: u16, seconds: u64) -> anyhow::Result<String> {
     let publisher = Publisher {
         board: board.clone(),
         desk: desk.clone(),
+        footage: None,
         renewal: None,
         agent: agent.to_string(),
         session: Session::new(site, agent, buffer.stream(), &devices),

@@ -8,9 +8,10 @@
 
 use crate::{
     buffer::Buffer,
-    config::{self, Config},
+    config::{self, Config, Identity},
     control::Desk,
     desired::{self, Keeper},
+    footage::{Footage, door::Door, job::Cutter, send},
     metrics::Metrics,
     publish::{fence::Fence, renewal::Renewal, session::Session, task::Publisher},
     source::{Sink, Source},
@@ -51,9 +52,12 @@ pub struct Running {
     looking: JoinSet<()>,
     desk: Desk,
     vision: Vision,
+    footage: Option<Footage>,
+    footage_tasks: JoinSet<()>,
     stop_publisher: watch::Sender<bool>,
     stop_page: watch::Sender<bool>,
     stop_looking: watch::Sender<bool>,
+    stop_footage: watch::Sender<bool>,
     wished: watch::Receiver<Option<Arc<Desired>>>,
     is_heard: watch::Receiver<bool>,
     /// Until when what is tried must have been proved.
@@ -92,6 +96,11 @@ impl Running {
         let (desk, orders) = Desk::open(buffer.clone());
         let (vision, attendant) =
             Vision::open(config.vision.clone(), metrics.clone(), board.clone());
+        let footage = config.footage.as_ref().map(|footage| {
+            Footage::open(footage.clone(), metrics.clone())
+                .with_context(|| format!("spool {}", footage.spool.display()))
+        });
+        let footage = footage.transpose()?;
         let (wish, wished) = watch::channel(None);
         let publisher = Publisher {
             agent: config.agent.to_string(),
@@ -103,6 +112,7 @@ impl Running {
             metrics: metrics.clone(),
             board: board.clone(),
             desk: desk.clone(),
+            footage: footage.clone(),
             wished: wish,
             is_heard: watch::Sender::new(false),
         };
@@ -122,9 +132,12 @@ impl Running {
             looking: JoinSet::new(),
             desk: desk.clone(),
             vision,
+            footage,
+            footage_tasks: JoinSet::new(),
             stop_publisher: watch::Sender::new(false),
             stop_page: watch::Sender::new(false),
             stop_looking: watch::Sender::new(false),
+            stop_footage: watch::Sender::new(false),
             wished,
             given_up_at: None,
             buffer,
@@ -142,6 +155,7 @@ impl Running {
                 board: running.board.clone(),
                 buffer: running.buffer.clone(),
                 metrics: running.metrics.clone(),
+                footage: running.footage.clone(),
             };
             let stop = Stop::of(&running.stop_page);
             running.page.spawn(status::page::run(page, sight, stop));
@@ -150,8 +164,46 @@ impl Running {
         running.orders.spawn(desk.run(orders, stop));
         let stop = Stop::of(&running.stop_looking);
         running.looking.spawn(attendant.run(stop));
+        running.keep_footage();
         running.take_in(running.config.sources.clone());
         Ok(running)
+    }
+
+    /// Starts cutting and sending, if pictures are kept.
+    fn keep_footage(&mut self) {
+        let Identity::Certificate { files, name } = &self.config.gateway.identity else {
+            return;
+        };
+        let Some(footage) = &self.footage else { return };
+        let cutter = Cutter {
+            footage: footage.clone(),
+            vision: self.vision.clone(),
+            files: files.clone(),
+            site: self.config.site.clone(),
+            agent: self.config.agent.clone(),
+            sink: self.sink(),
+        };
+        let stop = || Stop::of(&self.stop_footage);
+        self.footage_tasks.spawn(cutter.run(stop()));
+        let door = Door::new(files.clone(), name.clone());
+        self.footage_tasks
+            .spawn(send::run(footage.clone(), door, stop()));
+    }
+
+    fn sink(&self) -> Sink {
+        let sink = Sink::new(
+            self.buffer.clone(),
+            self.metrics.clone(),
+            self.board.clone(),
+            self.desk.clone(),
+        );
+        sink.with_vision(self.vision.clone())
+            .with_footage(self.footage.clone())
+    }
+
+    /// What takes sightings, if pictures are kept.
+    pub fn footage(&self) -> Option<Footage> {
+        self.footage.clone()
     }
 
     /// Starts sources.
@@ -159,13 +211,7 @@ impl Running {
         for source in sources {
             self.numbers += 1;
             let (number, stop) = (self.numbers, watch::Sender::new(false));
-            let sink = Sink::new(
-                self.buffer.clone(),
-                self.metrics.clone(),
-                self.board.clone(),
-                self.desk.clone(),
-            )
-            .with_vision(self.vision.clone());
+            let sink = self.sink();
             let (running, token) = (source.clone(), Stop::of(&stop));
             self.input_tasks.spawn(async move {
                 running.run(sink, token).await;
@@ -211,6 +257,7 @@ impl Running {
                 Some(_) = self.publisher.join_next() => bail!("a task ended unasked: publisher"),
                 Some(_) = self.page.join_next() => bail!("a task ended unasked: status page"),
                 Some(_) = self.orders.join_next() => bail!("a task ended unasked: orders"),
+                Some(_) = self.footage_tasks.join_next() => bail!("a task ended unasked: footage"),
                 Some(_) = self.looking.join_next() => bail!("a task ended unasked: vision"),
                 Ok(()) = self.wished.changed() => {
                     let desired = self.wished.borrow_and_update().clone();
@@ -338,6 +385,13 @@ impl Running {
         publisher.gateway = config.gateway.clone();
         publisher.is_heard = watch::Sender::new(false);
         self.is_heard = publisher.is_heard.subscribe();
+        match (&self.footage, &config.footage) {
+            (Some(footage), Some(config)) => footage.configure(config.clone()),
+            (None, Some(_)) => {
+                tracing::warn!("[footage] is new in the box's own file; it holds after a restart");
+            }
+            (_, None) => {}
+        }
         self.config = config;
         self.show();
         self.publish(publisher);
@@ -378,6 +432,8 @@ impl Running {
             input.stop.send_replace(true);
         }
         finish("inputs", &mut self.input_tasks, STEP).await;
+        self.stop_footage.send_replace(true);
+        self.footage_tasks.shutdown().await;
         self.stop_looking.send_replace(true);
         self.stop_publisher.send_replace(true);
         self.stop_page.send_replace(true);

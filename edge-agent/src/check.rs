@@ -20,6 +20,9 @@ pub fn summary(config: &Config) -> String {
         Some(page) => line(format!("page http://{page:?}")),
         None => line("no page ([status] is not there)".into()),
     }
+    for text in footage(config) {
+        line(text);
+    }
     if config.sources.is_empty() {
         line("no device yet".into());
     }
@@ -58,6 +61,51 @@ pub fn summary(config: &Config) -> String {
         ));
     }
     out
+}
+
+/// What becomes of pictures of what is seen.
+fn footage(config: &Config) -> Vec<String> {
+    let Some(footage) = &config.footage else {
+        return vec!["no pictures are kept of what is seen ([footage] is not there)".into()];
+    };
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let mut lines = vec![
+        format!(
+            "pictures of what is seen: from {:?} before to {:?} after, {} frames a second, masked by what {} find, to {}, {} bytes a second at most",
+            footage.before,
+            footage.after,
+            footage.frames_per_s,
+            footage.detectors.join(" and "),
+            footage.url,
+            footage.bytes_per_s
+        ),
+        format!(
+            "  they wait in {}, {:.0} MiB at most",
+            footage.spool.display(),
+            mib(footage.bytes_max)
+        ),
+    ];
+    lines.push(match &footage.custodians {
+        None => "  no original is kept: footage.custodians does not name two persons who could open it together".into(),
+        Some([one, two]) => format!(
+            "  originals are sealed for {one} and {two}, who can open them only together, and kept for {} days, {:.0} MiB at most",
+            footage.keep_originals.as_secs() / 86_400,
+            mib(footage.originals_max)
+        ),
+    });
+    let cameras = config.sources.iter().filter_map(|source| match source {
+        Source::Camera(camera) => Some(camera),
+        _ => None,
+    });
+    for camera in cameras {
+        let missing = match (&camera.watch, &camera.ring) {
+            (Some(_), Some(_)) => continue,
+            (None, _) => "it is not looked at ([camera.look] is not there)",
+            (_, None) => "it keeps nothing to cut them from ([camera.ring] is not there)",
+        };
+        lines.push(format!("  none of {}: {missing}", camera.id));
+    }
+    lines
 }
 
 fn point(point: &crate::source::PointInfo) -> String {

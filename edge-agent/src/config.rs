@@ -4,6 +4,7 @@
 use crate::{
     camera,
     folder::{self, Folder},
+    footage::config::{self as footage, FootageConfig},
     identity::{Files, Pair},
     record::Record,
     section::Section,
@@ -42,6 +43,8 @@ pub struct Config {
     pub status: Option<StatusConfig>,
     /// The process that looks at pictures.
     pub vision: VisionConfig,
+    /// What becomes of pictures of what was seen; none: nothing.
+    pub footage: Option<FootageConfig>,
     /// Where readings come from.
     pub sources: Vec<Source>,
     /// The file it was read from.
@@ -219,6 +222,7 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
             .and_then(|part| vision::read(part, &folder, problems))?,
         false => VisionConfig::default(),
     };
+    let footage = own_footage(&mut top, &folder, who.as_ref(), problems);
     let agent = who.as_ref().map(|(_, agent, _)| agent);
     let rights = rights(&mut top, problems);
     let (mut sources, change) = match desired {
@@ -231,6 +235,11 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
             wanted(desired, place, agent, problems)?
         }
     };
+    if footage.is_none() && change.footage != footage::Change::default() {
+        let what = "the box's own file has no [footage]";
+        let fix = "write it there with spool, url and detectors, or leave it out here";
+        problems.add("footage", what, fix);
+    }
     for source in &mut sources {
         if let Source::Hj212(door) = source {
             door.rights.clone_from(&rights);
@@ -242,12 +251,32 @@ fn read(path: &Path, desired: Option<&Desired>, problems: &mut Problems) -> Opti
         site,
         agent,
         buffer: buffer?,
-        gateway: change.of(gateway),
+        footage: footage.map(|footage| change.footage.of(footage)),
+        gateway: change.gateway.of(gateway),
         status,
         vision,
         sources,
         path: path.to_owned(),
     })
+}
+
+/// `[footage]` of the box's own file; it needs the agent's certificate.
+fn own_footage(
+    top: &mut Section,
+    folder: &Folder,
+    who: Option<&Who>,
+    problems: &mut Problems,
+) -> Option<FootageConfig> {
+    if !top.has("footage") {
+        return None;
+    }
+    if who.is_some_and(|(.., g)| !matches!(g.identity, Identity::Certificate { .. })) {
+        let what = "footage is signed and sent with a certificate of the agent, and it has none";
+        let fix = "enrol this box (edge-agent enroll), or name ca_file, certificate_file and key_file in [gateway]; or take [footage] out";
+        problems.add(top.place("footage"), what, fix);
+    }
+    let part = top.section("footage", problems)?;
+    footage::read(part, folder, problems)
 }
 
 /// What the gateway may order from devices: of the box's own file, whoever says which devices there are.
@@ -275,16 +304,23 @@ const SOURCES: [&str; 8] = [
     "camera",
 ];
 
-/// What a configuration of the gateway says of the gateway.
+/// What a configuration of the gateway says besides sources.
 #[derive(Debug, Default)]
 struct Change {
+    gateway: OfGateway,
+    footage: footage::Change,
+}
+
+/// What it says of the gateway.
+#[derive(Debug, Default)]
+struct OfGateway {
     host: Option<String>,
     port: Option<u16>,
     receipt_timeout: Option<Duration>,
     backfill_per_s: Option<u32>,
 }
 
-impl Change {
+impl OfGateway {
     fn of(self, before: GatewayConfig) -> GatewayConfig {
         GatewayConfig {
             host: self.host.unwrap_or(before.host),
@@ -312,8 +348,8 @@ fn wanted(
         problems.add(top.place(key), what, fix);
     }
     top.leave(&OWN);
-    let change = match top.has("gateway") {
-        false => Change::default(),
+    let gateway = match top.has("gateway") {
+        false => OfGateway::default(),
         true => {
             let mut part = top.section("gateway", problems)?;
             for key in OWN_OF_GATEWAY.into_iter().filter(|key| part.has(key)) {
@@ -328,7 +364,7 @@ fn wanted(
             };
             let port = whole("port", 1, 65_535, problems);
             let backfill_per_s = whole("backfill_per_s", BACKFILL.0, BACKFILL.1, problems);
-            let change = Change {
+            let change = OfGateway {
                 host: part.text_if_there("host", problems),
                 port: port.and_then(|port| u16::try_from(port).ok()),
                 receipt_timeout: part.duration_if_there("receipt_timeout", PATIENCE, problems),
@@ -338,9 +374,13 @@ fn wanted(
             change
         }
     };
+    let footage = match top.has("footage") {
+        false => footage::Change::default(),
+        true => footage::Change::read_sent(top.section("footage", problems)?, problems),
+    };
     let sources = sources(&mut top, &folder, agent, problems);
     top.finish(problems);
-    Some((sources, change))
+    Some((sources, Change { gateway, footage }))
 }
 
 const BACKFILL: (i64, i64) = (10, 1_000_000);

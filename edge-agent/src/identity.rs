@@ -10,6 +10,7 @@
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
+    SignatureScheme,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
@@ -92,6 +93,26 @@ impl Files {
             Pair::Current => (self.certificate.clone(), self.key.clone()),
         };
         certified(&read(&certificate)?, &certificate, &key).map(Arc::new)
+    }
+
+    /// Signs with the key in use (ECDSA with SHA-256, ASN.1, if it is a P-256 key, as those made here are); gives the
+    /// certificate that belongs to it (PEM) and the signature.
+    pub fn sign(&self, message: &[u8]) -> Result<(String, Vec<u8>), IdentityError> {
+        let is_cut_short = self.new_certificate().exists() && !self.new_key().exists();
+        let path = match is_cut_short {
+            true => self.new_certificate(),
+            false => self.certificate.clone(),
+        };
+        let pem = read(&path)?;
+        let pair = certified(&pem, &path, &self.key)?;
+        let scheme = [SignatureScheme::ECDSA_NISTP256_SHA256];
+        let signer = pair.key.choose_scheme(&scheme);
+        let signer =
+            signer.ok_or_else(|| IdentityError::Unreadable(self.key.clone(), "P-256 key"))?;
+        let signature = signer.sign(message).map_err(IdentityError::Tls)?;
+        let pem =
+            String::from_utf8(pem).map_err(|_| IdentityError::Unreadable(path, "certificate"))?;
+        Ok((pem, signature))
     }
 
     /// A certificate request (PEM) for the key that is to follow; it is made if it is not there, and the same one until it
@@ -277,6 +298,24 @@ mod tests {
         fs::write(files.new_key(), &key[..key.len() / 2]).unwrap();
         files.request().unwrap();
         assert_ne!(key, fs::read(files.new_key()).unwrap());
+    }
+
+    #[test]
+    fn what_is_signed_is_verified_with_the_key_of_the_certificate_that_comes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = enrolled(folder.path());
+        let key = KeyPair::from_pem(&fs::read_to_string(&files.key).unwrap()).unwrap();
+        let verify = |message: &[u8], signature: &[u8]| {
+            let how = &ring::signature::ECDSA_P256_SHA256_ASN1;
+            ring::signature::UnparsedPublicKey::new(how, key.public_key_raw())
+                .verify(message, signature)
+        };
+        let (pem, signature) = files.sign(b"manifest").unwrap();
+        assert_eq!(pem, fs::read_to_string(&files.certificate).unwrap());
+        assert!(verify(b"manifest", &signature).is_ok());
+        assert!(verify(b"manifesto", &signature).is_err());
+        fs::remove_file(&files.key).unwrap();
+        assert!(files.sign(b"manifest").is_err());
     }
 
     #[test]

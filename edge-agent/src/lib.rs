@@ -13,6 +13,7 @@ pub mod control; // orders of the gateway for devices: once, in time, where allo
 pub mod desired; // what the gateway wants this box to run, tried and proved
 pub mod enrol; // a one-time code becomes an identity
 pub mod folder; // the files that a configuration names
+pub mod footage; // masked pictures of what was seen, on their way
 pub mod giving_up; // what a block was that is let go of
 pub mod http; // the least of it: a door and a question
 pub mod identity; // key and certificate on disk, and their successors

@@ -1,6 +1,6 @@
 //! Every counter of the agent. They are logged once a minute; a gauge says what is, a counter what was.
 
-use crate::{camera, source::hj212::counts::Counts, vision};
+use crate::{camera, footage, source::hj212::counts::Counts, vision};
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -83,6 +83,8 @@ pub struct Metrics {
     pub hj212: Counts,
     /// What cameras sent, and what was wrong with it.
     pub camera: camera::counts::Counts,
+    /// What became of their pictures.
+    pub footage: footage::counts::Counts,
     /// What the vision process was asked, and what became of it.
     pub vision: vision::counts::Counts,
     /// Messages that devices sent by themselves.
@@ -177,6 +179,7 @@ impl Metrics {
         );
         self.hj212.log();
         self.camera.log();
+        self.footage.log();
         self.vision.log();
     }
 }

@@ -44,11 +44,15 @@ pub enum Act {
     KeepAgents,
     /// Order something from a device (reverse control).
     ControlDevices,
+    /// Ask for the unmasked original of footage, and fetch it once it is approved.
+    AskUnmasking,
+    /// Approve that somebody else may have one.
+    ApproveUnmasking,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Act; 7] = [
+    pub const ALL: [Act; 9] = [
         Act::TakeUp,
         Act::SetAside,
         Act::Confirm,
@@ -56,6 +60,8 @@ impl Act {
         Act::ChangeRecord,
         Act::KeepAgents,
         Act::ControlDevices,
+        Act::AskUnmasking,
+        Act::ApproveUnmasking,
     ];
 }
 
@@ -63,7 +69,10 @@ impl Role {
     /// Whether this role may do `act`.
     pub fn may(self, act: Act) -> bool {
         match self {
-            Role::Inspector => matches!(act, Act::TakeUp | Act::SetAside | Act::NoteObjection),
+            Role::Inspector => matches!(
+                act,
+                Act::TakeUp | Act::SetAside | Act::NoteObjection | Act::AskUnmasking
+            ),
             Role::Reviewer => !Role::Admin.may(act),
             Role::Admin => matches!(act, Act::KeepAgents | Act::ControlDevices),
         }
@@ -82,6 +91,11 @@ impl Role {
             Act::Confirm => ("确认线索", "confirming a case"),
             Act::NoteObjection => ("登记异议", "noting an objection"),
             Act::ChangeRecord => ("变更信用记录", "changing the credit record"),
+            Act::AskUnmasking => (
+                "申请和调取未遮挡的原始影像",
+                "asking for an unmasked original",
+            ),
+            Act::ApproveUnmasking => ("同意调取未遮挡的原始影像", "approving an unmasked original"),
             Act::KeepAgents => {
                 return Text::new(
                     "边缘代理的接入和吊销由管理员办理",
@@ -260,10 +274,12 @@ mod tests {
         use Act as A;
         assert_eq!(
             Role::Inspector.acts(),
-            [A::TakeUp, A::SetAside, A::NoteObjection]
+            [A::TakeUp, A::SetAside, A::NoteObjection, A::AskUnmasking]
         );
-        assert_eq!(Role::Reviewer.acts(), A::ALL[..5]);
-        assert_eq!(Role::Admin.acts(), [A::KeepAgents, A::ControlDevices]);
+        let of_admin = [A::KeepAgents, A::ControlDevices];
+        let others = A::ALL.into_iter().filter(|act| !of_admin.contains(act));
+        assert_eq!(Role::Reviewer.acts(), others.collect::<Vec<_>>());
+        assert_eq!(Role::Admin.acts(), of_admin);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
     detect::{self, Signals},
     evidence::Vault,
     fleet::{self, Fleet},
+    footage::{self, Footage},
     ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
     series,
@@ -54,6 +55,8 @@ pub struct Running {
     pub mqtt: Option<SocketAddr>,
     /// Where MQTT listens with TLS.
     pub mqtt_tls: Option<SocketAddr>,
+    /// Where agents send files of footage.
+    pub footage_door: Option<SocketAddr>,
     ingest: Ingest,
     journal: Journal,
     metrics: Arc<Metrics>,
@@ -62,6 +65,8 @@ pub struct Running {
     external: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     series: series::Running,
     coverage: coverage::Running,
+    footage: footage::Running,
+    door: Option<footage::listen::Open>,
     rules: detect::task::Running,
     model: Option<detect::onnx::Running>,
     stop: watch::Sender<bool>,
@@ -100,7 +105,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let registry = Arc::new(config.registry);
     let clients = fleet::clients(&records, &registry).context("cannot read the agents")?;
     let directory = broker::Directory::new(clients);
-    let mut broker = broker::start(&config.broker, directory, ingest.clone())
+    let mut broker = broker::start(&config.broker, directory.clone(), ingest.clone())
         .await
         .context("cannot start the broker")?;
     let fleet = Fleet::new(records.clone(), registry.clone(), &broker, config.fleet)
@@ -109,6 +114,16 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let keep = config.series.embedded.as_ref().and_then(|store| store.keep);
     let coverage = coverage::start(&data.join("coverage.db"), &journal, &dictionary, keep)
         .context("cannot start the coverage ledger")?;
+    let footage = footage::Setup {
+        data,
+        journal: &journal,
+        plan: config.footage,
+        records: records.clone(),
+        registry: registry.clone(),
+        signals: signals.clone(),
+        metrics: metrics.clone(),
+    };
+    let footage = footage::start(footage).context("cannot start with footage")?;
     let series = series::start(config.series, &journal, &dictionary, &metrics)
         .context("cannot start the series")?;
 
@@ -154,10 +169,27 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("cannot start scoring")?;
     }
 
-    let mut followers = vec![rules.saved_handle(), coverage.saved_handle()];
+    let mut followers = vec![
+        rules.saved_handle(),
+        coverage.saved_handle(),
+        footage.saved_handle(),
+    ];
     followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
+    let mut door = None;
+    if let (Some(listen), Some(tls)) = (footage.footage.plan().listen, broker.broker().tls()) {
+        let setup = footage::listen::Setup {
+            listen,
+            tls,
+            directory,
+            footage: footage.footage.clone(),
+            metrics: metrics.clone(),
+            changed: changed.clone(),
+        };
+        let open = footage::listen::open(setup).await;
+        door = Some(open.context("cannot open the door for footage")?);
+    }
     let api = Api(Arc::new(api::Inner {
         records: records.clone(),
         registry,
@@ -169,6 +201,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         signals: signals.clone(),
         series: series.series.clone(),
         coverage: coverage.coverage.clone(),
+        footage: footage.footage.clone(),
         ingest: ingest.clone(),
         vault,
         metrics,
@@ -203,19 +236,34 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             )),
         ),
         (
+            "footage",
+            tokio::spawn(footage::tend::run(
+                footage.footage.clone(),
+                broker.broker(),
+                outward.clone(),
+                stopping.clone(),
+            )),
+        ),
+        (
             "orders",
             tokio::spawn(control::run(control, changed.clone(), stopping.clone())),
         ),
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
-            tokio::spawn(publish_alarms(alarms, broker.broker(), outward)),
+            tokio::spawn(publish_alarms(
+                alarms,
+                footage.footage.clone(),
+                broker.broker(),
+                outward,
+            )),
         ),
         (
             "cases",
             tokio::spawn(gather(
                 records.clone(),
                 signals,
+                footage.footage.clone(),
                 CASE_GAP_MS / config.time_scale,
                 changed.clone(),
                 stopping.clone(),
@@ -246,6 +294,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         http,
         mqtt: broker.local_addr(),
         mqtt_tls: broker.local_addr_tls(),
+        footage_door: door.as_ref().map(|door| door.address),
         ingest,
         journal,
         metrics: counters,
@@ -254,6 +303,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         external,
         series,
         coverage,
+        footage,
+        door,
         rules,
         model,
         stop,
@@ -273,6 +324,11 @@ impl Running {
             self.metrics.ingest_readings_journaled_total.get(),
             self.metrics.ingest_refused_total.get(),
         )
+    }
+
+    /// The footage.
+    pub fn footage(&self) -> &Footage {
+        &self.footage.footage
     }
 
     /// The coverage ledger.
@@ -297,16 +353,21 @@ impl Running {
             stop.send_replace(true);
             within("external broker", task).await;
         }
+        if let Some(door) = self.door {
+            within("door for footage", door.stop()).await;
+        }
         within("broker", self.broker.stop()).await;
         let (rules, model, coverage) = (self.rules, self.model, self.coverage);
+        let footage = self.footage;
         let followers = tokio::task::spawn_blocking(move || {
             rules.stop();
             coverage.stop();
+            footage.stop();
             if let Some(model) = model {
                 model.stop();
             }
         });
-        within("detection and coverage", followers).await;
+        within("detection, coverage and footage", followers).await;
         within("series", self.series.stop()).await;
         self.stop.send_replace(true);
         for (name, task) in self.tasks {
@@ -341,13 +402,22 @@ async fn tick(ingest: Ingest, stopping: watch::Receiver<bool>) {
     }
 }
 
-/// Tells subscribers of `alarm/SITE/DEVICE/POINT`, at our broker and at the external one.
+/// Tells subscribers of `alarm/SITE/DEVICE/POINT`, at our broker and at the external one. Of a rule that works in shadow
+/// nobody is told.
 async fn publish_alarms(
     mut alarms: mpsc::UnboundedReceiver<detect::Signal>,
+    footage: Footage,
     broker: broker::Broker,
     outward: Option<mpsc::Sender<ingest::Command>>,
 ) {
     while let Some(signal) = alarms.recv().await {
+        if footage::is_seen(&signal) {
+            let (footage, signal) = (footage.clone(), signal.clone());
+            let look = move || footage.is_in_shadow(&signal);
+            if tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+                continue;
+            }
+        }
         let topic = format!("alarm/{}/{}/{}", signal.site, signal.device, signal.point);
         let payload = serde_json::to_vec(&signal).expect("a signal is always JSON");
         let is_out = outward.as_ref().is_none_or(|outward| {
@@ -386,15 +456,20 @@ async fn repeat<F: Future<Output = bool>>(
 async fn gather(
     records: Records,
     signals: Signals,
+    footage: Footage,
     gap_ms: f64,
     changed: watch::Sender<u64>,
     stopping: watch::Receiver<bool>,
 ) {
     repeat(GATHER_EVERY, stopping, || {
         let (records, signals) = (records.clone(), signals.clone());
-        let changed = changed.clone();
+        let (footage, changed) = (footage.clone(), changed.clone());
         async move {
-            let step = move || case::store::step(&records, &signals, gap_ms as i64);
+            let step = move || {
+                let models = |signal: &detect::Signal| footage.models_behind(signal);
+                let terms = &footage.plan().terms;
+                case::store::step(&records, &signals, gap_ms as i64, terms, &models)
+            };
             match tokio::task::spawn_blocking(step).await {
                 Ok(Ok(0)) => false,
                 Ok(Ok(_)) => {

@@ -3,7 +3,7 @@
 //! Paths are relative to the file. Each module owns its part; this only puts the parts together.
 
 use crate::{
-    broker, detect, detect::rule::Rule, fleet, ingest, inspection::frequency::Frequency,
+    broker, detect, detect::rule::Rule, fleet, footage, ingest, inspection::frequency::Frequency,
     registry::Registry, series,
 };
 use contract::problems::Problems;
@@ -37,6 +37,8 @@ struct File {
     model: Model,
     #[serde(default)]
     inspection: Frequency,
+    #[serde(default)]
+    footage: footage::Config,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +99,8 @@ pub struct Config {
     pub platform: Option<String>,
     /// How often somebody may visit.
     pub inspection: Frequency,
+    /// What is done with footage.
+    pub footage: footage::Plan,
     /// The model, if points are bound to it.
     pub model: Option<ModelConfig>,
 }
@@ -174,7 +178,7 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
             }
         }
         // The gateway's own authority serves unless other files are named.
-        None if broker.listen_tls.is_some() => {
+        None if broker.listen_tls.is_some() || file.footage.listen.is_some() => {
             let ca = crate::ca::CaFolder::new(&data.join("ca"));
             broker.tls = Some(broker::TlsFiles {
                 certificate: ca.server_certificate(),
@@ -184,6 +188,18 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
             own_authority = Some(ca);
         }
         None => {}
+    }
+    if let Some(seen) = file
+        .model
+        .points
+        .iter()
+        .find(|p| p.starts_with(detect::SEES))
+    {
+        problems.add(
+            "model.points",
+            format!("{seen:?} is what a camera sees; only rules judge it"),
+            "take it out",
+        );
     }
     let model = (!file.model.points.is_empty()).then(|| ModelConfig {
         catalogue: file.model.catalogue.map_or_else(default_catalogue, at),
@@ -207,7 +223,11 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<Config> {
         );
     }
     file.inspection.check(problems);
+    let footage = file
+        .footage
+        .resolve(broker.tls.clone(), broker.expired_days_max, problems);
     Some(Config {
+        footage,
         inspection: file.inspection,
         registry: Registry::load(&at(file.registry), problems),
         rules: detect::rule::load(&at(file.rules), problems),
@@ -275,7 +295,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         let text = "data = \"d\"\nhttp = \"127.0.0.1:0\"\nregistry = \"r\"\nrules = \"nowhere\"\ntime_scale = 0.5\n\
-                    [credit]\nplatform = \"ftp\"\n[inspection]\nsite_per_year = { A = 0, B = 1, C = 1, D = 1 }\n";
+                    [credit]\nplatform = \"ftp\"\n[inspection]\nsite_per_year = { A = 0, B = 1, C = 1, D = 1 }\n\
+                    [model]\npoints = [\"see.fire\"]\n[footage]\nbytes_max = 1\nkeep_days = 0\nprecision_min = 2.0\n";
         std::fs::write(&path, text).unwrap();
         let mut problems = Problems::new();
         load(&path, &mut problems);
@@ -286,6 +307,10 @@ mod tests {
             "nowhere",
             "broker",
             "inspection.site_per_year",
+            "model.points",
+            "footage.bytes_max",
+            "footage.keep_days",
+            "footage.precision_min",
         ] {
             assert!(found.contains(part), "{part} is not in:\n{found}");
         }

@@ -1,7 +1,7 @@
 //! The OneDoor gateway.
 //!
 //! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `series`, `coverage`, `detect`, `case`,
-//! `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
+//! `footage`, `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
 pub mod api; // HTTP: the console's and other systems' door
@@ -17,6 +17,7 @@ pub mod credit; // a finding becomes an entry in a credit record, and is deliver
 pub mod detect; // entries become signals
 pub mod evidence; // what a person confirmed is sealed
 pub mod fleet; // agents are enrolled, renewed, revoked
+pub mod footage; // what agents' cameras saw, masked, as far as it has come
 pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
 pub mod inspection; // what departments have to check becomes one visit
 pub mod metrics; // every counter, declared in one place

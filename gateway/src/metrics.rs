@@ -54,4 +54,14 @@ pub struct Metrics {
     pub detect_readings_late_total: Counter,
     /// Good readings that no rule could use, being from a clock that is ahead.
     pub detect_readings_ahead_total: Counter,
+    /// Manifests of footage that agents announced.
+    pub footage_manifests_total: Counter,
+    /// Of these, those that do not count as their agents', so that no file of them is taken.
+    pub footage_manifests_refused_total: Counter,
+    /// Files of footage that came as a whole, with their hash.
+    pub footage_files_taken_total: Counter,
+    /// Files of footage that came as a whole with another hash, and were thrown away.
+    pub footage_files_refused_total: Counter,
+    /// Bytes of files of footage that were written, those thrown away later included.
+    pub footage_bytes_taken_total: Counter,
 }

@@ -8,6 +8,9 @@ use contract::{AgentId, DeviceId, SiteId, Timestamp, problems::Problems, uscc::U
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
 
+/// The kind of device that takes pictures.
+pub const CAMERA: &str = "camera";
+
 /// A business 市场主体.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +65,9 @@ pub struct Device {
     /// Where exactly.
     #[serde(default)]
     pub location: String,
+    /// What for, in a sentence; a camera needs one (公共安全视频图像信息系统管理条例 Art. 7, 9).
+    #[serde(default)]
+    pub purpose: String,
     /// Legal review on file.
     #[serde(default)]
     pub legal_review: String,
@@ -299,11 +305,61 @@ impl Registry {
             .iter()
             .map(|d| ((d.site.clone(), d.id.clone()), d.kind.clone()))
             .collect();
-        crate::detect::engine::Facts { kinds }
+        let cameras = self.devices.iter().filter(|d| d.is_camera());
+        let sees_since = cameras
+            .filter_map(|d| Some(((d.site.clone(), d.id.clone()), d.sees_since()?)))
+            .collect();
+        crate::detect::engine::Facts { kinds, sees_since }
     }
 }
 
 impl Device {
+    /// True if it takes pictures.
+    pub fn is_camera(&self) -> bool {
+        self.kind == CAMERA
+    }
+
+    /// What people had not been told of a camera at `at`: without all of it nothing that it sees is judged or kept. Empty
+    /// for a camera of which everything was told.
+    pub fn not_told(&self, at: Timestamp) -> Vec<Text> {
+        let is_published = day_ms(&self.published).is_some_and(|day| day <= at.as_millis());
+        let needs = [
+            (
+                !self.purpose.is_empty(),
+                "没有写明用途（个人信息保护法第二十六条）",
+                "Its purpose is not stated (个人信息保护法 Art. 26)",
+            ),
+            (
+                !self.sign.is_empty(),
+                "现场没有标志（行政处罚法第四十一条）",
+                "No sign on site (行政处罚法 Art. 41)",
+            ),
+            (
+                !self.location.is_empty(),
+                "没有写明设置地点（行政处罚法第四十一条）",
+                "Its location is not stated (行政处罚法 Art. 41)",
+            ),
+            (
+                !self.published.is_empty(),
+                "设置地点没有公布（行政处罚法第四十一条）",
+                "Its location was not published (行政处罚法 Art. 41)",
+            ),
+            (
+                self.published.is_empty() || is_published,
+                "当时设置地点尚未公布（行政处罚法第四十一条）",
+                "Its location was not published yet at that time (行政处罚法 Art. 41)",
+            ),
+        ];
+        let missing = needs.into_iter().filter(|(is_there, ..)| !is_there);
+        missing.map(|(_, zh, en)| Text::new(zh, en)).collect()
+    }
+
+    /// Since when what a camera sees may be judged, ms since 1970; nothing while something was not told.
+    pub fn sees_since(&self) -> Option<i64> {
+        let told = [&self.purpose, &self.sign, &self.location];
+        day_ms(&self.published).filter(|_| told.iter().all(|text| !text.is_empty()))
+    }
+
     /// Why its readings at `at` are reference only; empty if they may be evidence.
     pub fn obstacles(&self, at: Timestamp) -> Vec<Text> {
         let mut found = Vec::new();
@@ -335,6 +391,16 @@ impl Device {
             "设置地点没有公布（行政处罚法第四十一条）",
             "Its location was not published (行政处罚法 Art. 41)",
         );
+        if self.is_camera() {
+            // A camera is no measuring instrument; nothing of it is calibrated.
+            let before = self.not_told(at).into_iter();
+            found.extend(
+                before
+                    .filter(|text| !found.contains(text))
+                    .collect::<Vec<_>>(),
+            );
+            return found;
+        }
         let is_valid = day_ms(&self.certificate_valid_to)
             .is_some_and(|last| at.as_millis() < last + 86_400_000);
         need(

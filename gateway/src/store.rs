@@ -70,6 +70,13 @@ CREATE TABLE agent(name TEXT PRIMARY KEY, site TEXT NOT NULL, enrolled_at INTEGE
 CREATE TABLE agent_code(id TEXT PRIMARY KEY, agent TEXT NOT NULL, site TEXT NOT NULL, secret BLOB NOT NULL, made_by TEXT NOT NULL, made_at INTEGER NOT NULL, valid_to INTEGER NOT NULL, used_at INTEGER, public_key TEXT, wrong INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE agent_certificate(fingerprint TEXT PRIMARY KEY, agent TEXT NOT NULL, pem TEXT NOT NULL, public_key TEXT NOT NULL, origin TEXT NOT NULL, issued_at INTEGER NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, first_seen_at INTEGER, last_seen_at INTEGER, superseded_at INTEGER, revoked_at INTEGER);
 CREATE INDEX agent_certificate_agent ON agent_certificate(agent, public_key);
+",
+// Who looked at which footage is read from the history. Signals of what cameras saw: which rule at which site, by which models,
+// and whether they were raised in shadow.
+"
+CREATE INDEX history_id ON history(id, what);
+CREATE TABLE seen(signal TEXT PRIMARY KEY, site TEXT NOT NULL, rule TEXT NOT NULL, version INTEGER NOT NULL, models TEXT NOT NULL, at INTEGER NOT NULL, is_shadow INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX seen_rule ON seen(site, rule, version, models);
 "];
 
 impl Records {

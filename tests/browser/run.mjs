@@ -1,10 +1,12 @@
 // Walks every screen of the console in Chromium as an inspector would: both languages, both widths.
 // BASE_URL, USER (or CONSOLE_USER), PASSWORD are needed; SHOTS is a folder for pictures; CHROMIUM a browser's path;
-// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights, ADMIN and ADMIN_PASSWORD one that configures an agent; CREDIT_ACTIONS=1 lets it record an objection.
+// INSPECTOR and INSPECTOR_PASSWORD add a walk with fewer rights, ADMIN and ADMIN_PASSWORD one that configures an agent; CREDIT_ACTIONS=1 lets it record an objection,
+// UNMASK=1 lets INSPECTOR ask for an original and REVIEWER (with REVIEWER_PASSWORD) approve one.
 // Tolerant to which cases exist, strict on behaviour. The last line is `N passed, N failed`.
 import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { camerasWalk, footageWalk, unmaskWalk, zonesWalk } from "./cameras.mjs";
 
 const require = createRequire(new URL("../../gateway/console/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
@@ -13,8 +15,8 @@ const name = process.env.CONSOLE_USER ?? process.env.USER, password = process.en
 const shots = process.env.SHOTS;
 const SEVERITY = { zh: /^(I 提示|II 一般|III 较重|IV 严重)$/, en: /^(I notice|II ordinary|III serious|IV severe)$/ };
 const WORDS = {
-  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", order: /执行|允许|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
-  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", order: /done|allow|asked|could not|will not|on its way/, reason: /^[ -~]+$/ },
+  zh: { overview: "今天要看什么", cases: "线索", confirm: "确认为认定", reject: "排除这件线索", cannot: "不能确认", credit: "信用记录", plan: "联合检查计划", confirmed: "已认定", wrong: "用户名或密码不对", live: /实时|重新连接中|每 \d+ 秒刷新/, need: "四项都核查过才能确认", ground: "请指明依据", undo: "撤回", system: "系统", fleet: "边缘代理", yesNo: /^[是否]$/, order: /执行|允许|没有|应答|拒绝|失败|已发往/, reason: /[\u4e00-\u9fff]/ },
+  en: { overview: "What to look at today", cases: "Cases", confirm: "Confirm as a finding", reject: "Set this case aside", cannot: "Cannot be confirmed", credit: "Credit record", plan: "Joint visit plan", confirmed: "Finding", wrong: "not right", live: /live|reconnecting|refreshed every/, need: "All four must be checked", ground: "Name the ground", undo: "Undo", system: "System", fleet: "Edge agents", yesNo: /^(yes|no)$/, order: /done|allow|asked|could not|will not|on its way/, reason: /^[ -~]+$/ },
 };
 let passed = 0, failed = 0;
 
@@ -73,7 +75,7 @@ async function overviewAndSite(page, lang, label) {
   await page.waitForURL(/#\/sites\//);
   if (await visible(page, ".points .value", `${label} site: points with their last value`)) {
     const values = await page.locator(".points .value").allInnerTexts();
-    check(`${label} site: no number without a unit`, values.every((v) => v === "—" || /^[-−\d.]+ \S/.test(v)), values.join());
+    check(`${label} site: no number without a unit`, values.every((v) => v === "—" || WORDS[lang].yesNo.test(v) || /^[-−\d.]+ \S/.test(v)), values.join());
     await visible(page, "[data-chart] canvas", `${label} site: curves are drawn`);
   }
   await visible(page, "[data-coverage] [data-balances=true]", `${label} site: today's readings as a sum that comes out`);
@@ -170,7 +172,7 @@ async function evidence(page, id, lang, label) {
   if (await visible(page, "[data-digest]", `${label} case: the evidence has a digest`)) {
     check(`${label} case: the digest is SHA-256`, /^(sha256:)?[0-9a-f]{64}$/.test((await page.locator("[data-digest]").innerText()).trim()));
     const wait = page.waitForEvent("download", { timeout: 20_000 }).catch(() => null);
-    await page.locator("a[download]").click();
+    await page.locator('a[download][href*="bundle"]').click();
     check(`${label} case: the bundle can be downloaded`, (await wait) != null);
   }
   await screen(page, "case-confirmed", lang, label);
@@ -187,8 +189,8 @@ async function objection(page, lang, label) {
 }
 
 /** A page of a user other than the reviewer, in Chinese; name and password are those of the environment. */
-async function signedIn(browser, who, viewport) {
-  const context = await browser.newContext({ viewport, locale: "zh-CN" });
+async function signedIn(browser, who, viewport, more = {}) {
+  const context = await browser.newContext({ viewport, locale: "zh-CN", ...more });
   const page = await context.newPage();
   await page.goto(`${base}/`);
   await page.locator("#user").fill(process.env[who.toUpperCase()]);
@@ -334,6 +336,8 @@ async function walk(browser, lang, width) {
     await overviewAndSite(page, lang, label);
     const sealed = await caseWalk(page, lang, label);
     await creditAndPlan(page, lang, label, sealed);
+    await footageWalk(tools, page, base, lang, label);
+    await camerasWalk(tools, page, lang, label);
     await fleet(page, lang, label);
     await system(page, lang, label);
   } catch (error) {
@@ -344,10 +348,13 @@ async function walk(browser, lang, width) {
   await context.close();
 }
 
+const tools = { check, visible, screen, open, signedIn };
 if (!name || !password) { console.error("set USER (or CONSOLE_USER) and PASSWORD"); process.exit(2); }
 if (shots) mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 if (process.env.INSPECTOR) await inspectorWalk(browser).catch((error) => check("inspector: the walk ends", false, String(error)));
+if (process.env.UNMASK === "1") await unmaskWalk(tools, browser, base).catch((error) => check("unmask: the walk ends", false, String(error)));
+if (process.env.ADMIN) await zonesWalk(tools, browser, base).catch((error) => check("zones: the walk ends", false, String(error)));
 if (process.env.ADMIN) for (const walk of [adminWalk, configurationWalk]) await walk(browser).catch((error) => check("admin: the walk ends", false, String(error)));
 for (const lang of ["zh", "en"]) for (const width of [1280, 390]) await walk(browser, lang, width);
 await browser.close();

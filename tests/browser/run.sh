@@ -11,6 +11,6 @@ if [ -z "${BASE_URL:-}" ]; then
   mock=$!
   trap 'kill "$mock" 2>/dev/null; rm -f "$log"' EXIT
   until grep -q 'port' "$log"; do kill -0 "$mock"; sleep 0.1; done
-  export BASE_URL="http://127.0.0.1:$(sed -n 's/.*port //p' "$log")" CONSOLE_USER=reviewer PASSWORD=demo INSPECTOR=inspector INSPECTOR_PASSWORD=demo ADMIN=admin ADMIN_PASSWORD=demo CREDIT_ACTIONS=1
+  export BASE_URL="http://127.0.0.1:$(sed -n 's/.*port //p' "$log")" CONSOLE_USER=reviewer PASSWORD=demo INSPECTOR=inspector INSPECTOR_PASSWORD=demo ADMIN=admin ADMIN_PASSWORD=demo REVIEWER=reviewer REVIEWER_PASSWORD=demo CREDIT_ACTIONS=1 UNMASK=1
 fi
 node tests/browser/run.mjs

@@ -132,6 +132,18 @@ pub fn count(path: &Path) -> anyhow::Result<Balance> {
             }
         }
     }
+    // A record without readings, such as a manifest of footage, is in the journal as what the device sent and nothing else.
+    let mut alone: BTreeMap<String, HashMap<u64, u64>> = BTreeMap::new();
+    for (head, _) in balance.raws.iter().filter(|(head, _)| head.sequence > 0) {
+        let of_agent = numbers.get(head.agent.as_str());
+        if of_agent.is_none_or(|own| !own.contains_key(&head.sequence)) {
+            let own = alone.entry(head.agent.to_string()).or_default();
+            *own.entry(head.sequence).or_default() += 1;
+        }
+    }
+    for (agent, own) in alone {
+        numbers.entry(agent).or_default().extend(own);
+    }
     balance.add_points(&names, by_point);
     balance.add_agents(numbers);
     Ok(balance)

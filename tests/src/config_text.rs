@@ -93,20 +93,104 @@ pub fn profile(name: &str, quantities: &[Quantity]) -> String {
     text
 }
 
+/// A camera of a site, and what is watched for before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// The camera.
+    pub camera: &'a str,
+    /// What it is for.
+    pub purpose: &'a str,
+    /// Parts that are judged, each by the shipped classifier of its name.
+    pub parts: &'a [&'a str],
+    /// Kind of the one zone, which is the whole picture.
+    pub kind: &'a str,
+    /// What is watched for in it.
+    pub watch: &'a [&'a str],
+}
+
+/// The cameras of the demo, by site.
+pub const CAMERAS: &[(&str, Watched<'static>)] = &[
+    (
+        "restaurant",
+        Watched {
+            camera: "kitchen-camera",
+            purpose: "食品安全：后厨操作规范",
+            parts: &["mask"],
+            kind: "special_room",
+            watch: &["no_mask"],
+        },
+    ),
+    ("workshop", HALL),
+];
+
+/// The camera of the demo's workshop.
+pub const HALL: Watched<'static> = Watched {
+    camera: "hall-camera",
+    purpose: "安全生产：作业区个人防护",
+    parts: &["helmet", "vest"],
+    kind: "work_area",
+    watch: &["no_helmet", "no_vest"],
+};
+
+/// What an agent's configuration says of the vision process and of footage: `door` is the gateway's for footage, `around` how
+/// long a clip lasts before and after.
+pub fn agent_eyes(door: SocketAddr, around: &str, custodians: &str) -> String {
+    format!(
+        "\n[vision]\nmodels = [{}]\n\n[footage]\nspool = \"footage\"\nurl = {}\nbefore = {around:?}\nafter = {around:?}\n\
+         detectors = [\"simulated-persons\"]\nbytes_per_s = 20000000\n{custodians}",
+        quoted(crate::setup::repository().join("models/files").display()),
+        quoted(format!("https://{door}")),
+    )
+}
+
+/// One camera of an agent's configuration; its pictures come from `url`.
+pub fn agent_camera(watched: &Watched<'_>, url: &str) -> String {
+    let mut text = format!(
+        "\n[[camera]]\nid = {id}\nurl = {url}\nevery = \"2s\"\n\n\
+         [camera.ring]\ndir = {ring}\nkeep = \"2m\"\nbytes_max = 134217728\n\n\
+         [camera.published]\npurpose = {purpose}\nsign = \"signs/{id_plain}.jpg\"\nlocation = \"示例\"\non = \"2026-01-15\"\n\n\
+         [camera.look]\npersons = \"simulated-persons\"\nfaces = [\"simulated-persons\"]\n",
+        id = quoted(watched.camera),
+        url = quoted(url),
+        ring = quoted(format!("ring-{}", watched.camera)),
+        purpose = quoted(watched.purpose),
+        id_plain = watched.camera,
+    );
+    for part in watched.parts {
+        let _ = write!(text, "\n[camera.look.{part}]\nmodel = {part:?}\n");
+    }
+    let _ = write!(
+        text,
+        "\n[[camera.zone]]\nname = \"1\"\nkind = {:?}\npolygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\nwatch = {:?}\n",
+        watched.kind, watched.watch
+    );
+    text
+}
+
 /// Writes the profiles of a site's devices into `folder` and gives the agent's configuration.
 pub fn agent(
     folder: &Path,
-    gateway: SocketAddr,
+    ports: crate::world::Ports,
     site: &str,
     agent: &str,
     devices: &[&Listening],
+    cameras: &[simulators::camera::Listening],
 ) -> anyhow::Result<String> {
     let mut text = agent_head(
         site,
         agent,
-        gateway,
+        ports.mqtt,
         Identity::Certificates(&folder.join("identity")),
     );
+    let eyes = CAMERAS.iter().find(|(of, _)| *of == site);
+    let shown = |(_, watched): &(&str, Watched<'_>)| {
+        let listening = cameras.iter().find(|l| l.camera == watched.camera)?;
+        Some(agent_camera(watched, &listening.http))
+    };
+    if let Some(camera) = eyes.and_then(shown) {
+        text += &agent_eyes(ports.footage, "5s", "");
+        text += &camera;
+    }
     let (_, members) = sites()
         .into_iter()
         .find(|(id, _)| *id == site)
@@ -134,7 +218,7 @@ pub fn gateway(
     format!(
         "data = {}\nhttp = {}\nregistry = {}\nrules = {}\n\
          # Training: every time in a rule is divided by this, as the simulated sites are that much faster.\n\
-         time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n\
+         time_scale = {:?}\n\n[broker]\nlisten_tls = {}\n\n[footage]\nlisten = {}\n\n\
          [model]\npoints = [\"fume\", \"so2\", \"nox\", \"pm\", \"co\", \"noise\"]\nevery_s = 60\n\n\
          [credit]\nplatform = {}\n",
         quoted(plan.data.join("gateway").display()),
@@ -143,6 +227,7 @@ pub fn gateway(
         quoted(config.join("rules").display()),
         plan.factor,
         quoted(ports.mqtt),
+        quoted(ports.footage),
         quoted(format!("http://{platform}"))
     )
 }

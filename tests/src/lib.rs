@@ -1,5 +1,5 @@
 //! The whole system, started from its binaries: the demo and the system tests use the same world. Read in this order:
-//! `setup`, `process`, `config_text`, `world`, `client`, `reviewer`, `collect`, `balance`, `report`, `outage`.
+//! `setup`, `process`, `config_text`, `world`, `client`, `reviewer`, `collect`, `balance`, `report`, `outage`, `watched`.
 
 pub mod balance; // what the journal says, counted after everything stopped
 pub mod browser; // a walk through the console
@@ -14,4 +14,5 @@ pub mod reviewer; // a person, scripted
 pub mod servers; // real servers: InfluxDB, VictoriaMetrics, mosquitto
 pub mod setup; // what must be there before anything starts
 pub mod stores; // what the series store holds
+pub mod watched; // a site with a camera
 pub mod world; // certificates, configuration and processes of three sites and the gateway

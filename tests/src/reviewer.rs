@@ -1,7 +1,8 @@
 //! A person, scripted: takes each open case, looks at it, and confirms or rejects it through the API.
 //!
 //! It knows the truth of the scenario, as an inspector who went and looked would: a case is confirmed when a real
-//! fault acted at one of its devices around its time, else rejected. It acts through the API alone.
+//! fault acted at one of its devices around its time, else rejected. What only cameras saw stays open: it has no eyes. It acts
+//! through the API alone.
 
 use std::collections::BTreeMap;
 
@@ -77,6 +78,11 @@ pub async fn round(
         let id = id_of(&case).context("a case has no id")?;
         let whole = client.get(&format!("/api/cases/{id}")).await?;
         let is_real = !real_signals(&whole, truth).is_empty();
+        if !is_real && is_of_pictures(&whole) {
+            let why = "only cameras saw something, and pictures want a person's eyes";
+            decisions.left_open.insert(id, why.to_owned());
+            continue;
+        }
         // Taking a case twice is refused, and says so; deciding is what counts.
         let _taken = client
             .post(&format!("/api/cases/{id}/take"), &json!({}))
@@ -122,6 +128,13 @@ fn ground(case: &Value, truth: &[Truth]) -> Option<Value> {
     let is_met = |g: &&Value| g["raised"] == true && real.iter().any(|s| s["rule"] == g["id"]);
     let ground = grounds.iter().find(is_met)?;
     Some(json!({ "kind": ground["kind"], "id": ground["id"] }))
+}
+
+/// True if a signal of the case is about what a camera saw: a script does not look at pictures.
+fn is_of_pictures(case: &Value) -> bool {
+    let signals = case.get("signals").map(items).unwrap_or_default();
+    let points = signals.iter().filter_map(|s| text(s, &["point"]));
+    points.into_iter().any(|point| point.starts_with("see."))
 }
 
 /// Why this person does not confirm a case: the gateway's own reason; or only a model noticed it, which is a

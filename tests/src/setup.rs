@@ -14,7 +14,7 @@ use anyhow::Context;
 pub struct Binaries {
     /// The gateway.
     pub gateway: PathBuf,
-    /// The edge agent.
+    /// The edge agent; `edge-vision` is beside it, where it looks for it.
     pub edge_agent: PathBuf,
     /// The simulators.
     pub sim: PathBuf,
@@ -117,6 +117,8 @@ pub fn binaries() -> anyhow::Result<Binaries> {
         "gateway",
         "-p",
         "edge-agent",
+        "-p",
+        "vision",
         "-p",
         "simulators",
     ]);

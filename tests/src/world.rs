@@ -37,6 +37,8 @@ pub struct Ports {
     pub http: SocketAddr,
     /// MQTT with TLS and client certificates.
     pub mqtt: SocketAddr,
+    /// Where agents send footage, HTTPS with client certificates.
+    pub footage: SocketAddr,
 }
 
 /// How to start.
@@ -50,10 +52,20 @@ pub struct Plan {
     pub factor: f64,
     /// Deliveries the credit platform refuses first, to show that the outbox goes on.
     pub platform_fails_first: u64,
+    /// Simulated cameras, if there are any.
+    pub cameras: Option<PathBuf>,
 }
 
 impl Plan {
-    /// The demo's scenario, at its own factor.
+    /// The demo's cameras too.
+    pub fn with_cameras(self) -> Plan {
+        Plan {
+            cameras: Some(repository().join("config/cameras/demo.toml")),
+            ..self
+        }
+    }
+
+    /// The demo's scenario, at its own factor, without cameras.
     pub fn demo(data: PathBuf, platform_fails_first: u64) -> anyhow::Result<Plan> {
         let scenario = repository().join("config/scenarios/demo.toml");
         let factor = Scenario::load(&scenario)?.factor;
@@ -62,6 +74,7 @@ impl Plan {
             scenario,
             factor,
             platform_fails_first,
+            cameras: None,
         })
     }
 }
@@ -115,9 +128,14 @@ impl World {
         let ports = Ports {
             http: free_address(8480)?,
             mqtt: free_address(8883)?,
+            footage: free_address(8444)?,
         };
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;
+        let cameras = plan.cameras.as_deref();
+        let cameras = cameras.map(|file| start_cameras(binaries, file, &plan.data));
+        let (cameras, shown) = cameras.transpose()?.unzip();
+        let shown = shown.unwrap_or_default();
         let config = gateway_config(&plan.data);
         write(&config, &config_text::gateway(plan, ports, platform))?;
         let login = identities(binaries, plan, &config)?;
@@ -131,10 +149,11 @@ impl World {
         for (site, agent) in config_text::AGENTS {
             let own: Vec<&Listening> = listening.iter().filter(|l| l.site == *site).collect();
             processes.push(start_agent_of_a_site(
-                binaries, plan, ports, site, agent, &own,
+                binaries, plan, ports, site, agent, &own, &shown,
             )?);
         }
         processes.extend([gateway, platform_process, sites]);
+        processes.extend(cameras);
         Ok(World {
             data: plan.data.clone(),
             ports,
@@ -277,6 +296,28 @@ fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec
     Ok((process, devices))
 }
 
+/// Starts simulated cameras; the truth of every frame is `sites/cameras.jsonl` in `data`.
+pub fn start_cameras(
+    binaries: &Binaries,
+    plan: &Path,
+    data: &Path,
+) -> anyhow::Result<(Process, Vec<simulators::camera::Listening>)> {
+    let listening = data.join("sites/cameras.json");
+    forget(&listening)?;
+    let mut command = Command::new(&binaries.sim);
+    command
+        .arg("camera")
+        .arg(plan)
+        .arg("--listening")
+        .arg(&listening)
+        .arg("--truth")
+        .arg(data.join("sites/cameras.jsonl"));
+    let log = data.join("logs/cameras.log");
+    let mut process = Process::start("simulated cameras", command, &log)?;
+    let cameras = announced(&mut process, &listening)?;
+    Ok((process, cameras))
+}
+
 /// Certificate authority, agents' certificates and the reviewer's account, made once.
 fn identities(binaries: &Binaries, plan: &Plan, config: &Path) -> anyhow::Result<Login> {
     let kept = plan.data.join("login.json");
@@ -369,12 +410,13 @@ fn start_agent_of_a_site(
     site: &str,
     agent: &str,
     devices: &[&Listening],
+    cameras: &[simulators::camera::Listening],
 ) -> anyhow::Result<Process> {
     let folder = plan.data.join("agents").join(site);
     let config = folder.join("agent.toml");
     write(
         &config,
-        &config_text::agent(&folder, ports.mqtt, site, agent, devices)?,
+        &config_text::agent(&folder, ports, site, agent, devices, cameras)?,
     )?;
     let log = plan.data.join(format!("logs/agent-{site}.log"));
     start_agent(binaries, &format!("agent {agent}"), &config, &log)

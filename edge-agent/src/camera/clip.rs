@@ -49,6 +49,27 @@ pub struct Clip {
     pub holes: Vec<Hole>,
 }
 
+/// A segment of transport stream in a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Where its bytes begin in the clip.
+    pub from: u64,
+    /// Where they end.
+    pub to: u64,
+    /// The presentation time of its first frame.
+    pub first: u64,
+    /// When that frame came.
+    pub begin: Timestamp,
+}
+
+impl Piece {
+    /// When the frame came that is to be shown at `pts`.
+    pub fn at(&self, pts: u64) -> Timestamp {
+        self.begin
+            .plus_millis(ms(packets::between(self.first, pts)))
+    }
+}
+
 /// Why there is no clip.
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
@@ -114,6 +135,16 @@ pub fn holes(times: &[Timestamp], from: Timestamp, to: Timestamp) -> Vec<Hole> {
 
 /// Cuts what a ring has between two times into a file.
 pub fn cut(dir: &Path, from: Timestamp, to: Timestamp, file: &Path) -> Result<Clip, ClipError> {
+    cut_pieces(dir, from, to, file).map(|(clip, _)| clip)
+}
+
+/// The same, and of which segments a clip of transport stream is.
+pub fn cut_pieces(
+    dir: &Path,
+    from: Timestamp,
+    to: Timestamp,
+    file: &Path,
+) -> Result<(Clip, Vec<Piece>), ClipError> {
     if to <= from {
         return Err(ClipError::Order);
     }
@@ -124,9 +155,9 @@ pub fn cut(dir: &Path, from: Timestamp, to: Timestamp, file: &Path) -> Result<Cl
     let segments = ring::segments(dir).map_err(ring)?;
     let is_stream = segments.iter().any(|segment| is_stream(&segment.path));
     let mut writer = Writer::create(file)?;
-    let mut times = match is_stream {
+    let (mut times, pieces) = match is_stream {
         true => cut_stream(&segments, from, to, &mut writer)?,
-        false => cut_pictures(&segments, from, to, &mut writer)?,
+        false => (cut_pictures(&segments, from, to, &mut writer)?, Vec::new()),
     };
     let (bytes, sha256) = writer.finish()?;
     if times.is_empty() {
@@ -137,7 +168,7 @@ pub fn cut(dir: &Path, from: Timestamp, to: Timestamp, file: &Path) -> Result<Cl
     }
     times.sort_unstable();
     let holes = holes(&times, from, to);
-    Ok(Clip {
+    let clip = Clip {
         from,
         to,
         format: if is_stream { "mpegts" } else { "frames" },
@@ -147,7 +178,8 @@ pub fn cut(dir: &Path, from: Timestamp, to: Timestamp, file: &Path) -> Result<Cl
         sha256,
         complete: holes.is_empty(),
         holes,
-    })
+    };
+    Ok((clip, pieces))
 }
 
 fn is_stream(path: &Path) -> bool {
@@ -203,8 +235,9 @@ fn cut_stream(
     from: Timestamp,
     to: Timestamp,
     out: &mut Writer,
-) -> Result<Vec<Timestamp>, ClipError> {
+) -> Result<(Vec<Timestamp>, Vec<Piece>), ClipError> {
     let mut times: Vec<Timestamp> = Vec::new();
+    let mut pieces = Vec::new();
     let mut before: Option<(u64, Timestamp)> = None;
     for segment in segments
         .iter()
@@ -223,22 +256,31 @@ fn cut_stream(
         // Frames stand in the order in which they are decoded.
         shown.sort_by_key(|pts| packets::between(first, *pts));
         let (first, last) = (shown[0], shown[shown.len() - 1]);
-        let ms = |ticks: i64| ticks * 1_000 / packets::TICKS as i64;
         let begin = match before {
             Some((last, at)) if (0..ms_ticks(2_000)).contains(&packets::between(last, first)) => {
                 at.plus_millis(ms(packets::between(last, first)))
             }
             _ => begin_of(segment, ms(packets::between(first, last))),
         };
-        let at = |pts: u64| begin.plus_millis(ms(packets::between(first, pts)));
-        before = Some((last, at(last)));
-        if at(last) < from || begin > to {
+        let piece = Piece {
+            from: out.bytes,
+            to: out.bytes + bytes.len() as u64,
+            first,
+            begin,
+        };
+        before = Some((last, piece.at(last)));
+        if piece.at(last) < from || begin > to {
             continue;
         }
-        times.extend(shown.iter().map(|pts| at(*pts)));
+        times.extend(shown.iter().map(|pts| piece.at(*pts)));
         out.write(&bytes)?;
+        pieces.push(piece);
     }
-    Ok(times)
+    Ok((times, pieces))
+}
+
+fn ms(ticks: i64) -> i64 {
+    ticks * 1_000 / packets::TICKS as i64
 }
 
 /// When the first frame came of a segment that is so many milliseconds long: so long before it was last written, or what its

@@ -9,7 +9,7 @@ use super::{
     watch::eyes::Eyes,
     watcher::{self, Reason, Told},
 };
-use crate::{metrics::Metrics, record::Record, source::Sink, stop::Stop};
+use crate::{footage::Served, metrics::Metrics, record::Record, source::Sink, stop::Stop};
 use contract::{Absence, Timestamp};
 use std::{
     path::PathBuf,
@@ -38,6 +38,7 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
     {
         tracing::error!(camera = %camera.id, dir = %ring.dir.display(), %error, "the folder of the ring cannot be made");
     }
+    serve(&camera, &sink);
     let (outlet, inlet) = queue::bounded(FRAMES_MAX);
     let (tell, mut told) = mpsc::channel::<Told>(TOLD_MAX);
     let reason = Reason::default();
@@ -106,9 +107,28 @@ pub async fn run(camera: Camera, sink: Sink, mut stop: Stop) {
         }
     };
     tokio::join!(storing, looked);
+    if let Some(footage) = &sink.footage {
+        footage.leave(&camera.id);
+    }
     // The thread has closed its channel: it is at its end.
     if thread.join().is_err() {
         tracing::error!(camera = %camera.id, "the thread of the camera panicked");
+    }
+}
+
+/// Pictures are kept of a camera that is watched and has a ring to cut them from.
+fn serve(camera: &Camera, sink: &Sink) {
+    if let (Some(footage), Some(watch), Some(ring)) = (&sink.footage, &camera.watch, &camera.ring) {
+        footage.serve(Served {
+            id: camera.id.clone(),
+            ring: ring.dir.clone(),
+            ffmpeg: match &camera.from {
+                From::Ffmpeg(ffmpeg) => ffmpeg.program.clone(),
+                From::Mjpeg { .. } => "ffmpeg".into(),
+            },
+            detectors: camera.faces.clone(),
+            zones: watch.outlines(),
+        });
     }
 }
 

@@ -4,7 +4,9 @@ use super::{
     lane::Numbers,
     session::{Heard, hear},
 };
-use crate::{clock::Timekeeper, control::Desk, identity::IdentityError, metrics::Metrics};
+use crate::{
+    clock::Timekeeper, control::Desk, footage::Footage, identity::IdentityError, metrics::Metrics,
+};
 use contract::{Timestamp, configuration::Desired};
 use journal::ReadError;
 use rumqttc::{ClientError, ConnectionError, Event, EventLoop, Outgoing, Packet};
@@ -93,6 +95,7 @@ pub async fn drive(
     time: Arc<Timekeeper>,
     metrics: Arc<Metrics>,
     desk: Desk,
+    footage: Option<Footage>,
 ) -> Lost {
     loop {
         match events.poll().await {
@@ -102,6 +105,10 @@ pub async fn drive(
                     Ok(mut heard) => {
                         for order in heard.orders.drain(..) {
                             desk.give(order);
+                        }
+                        if let Some(footage) = footage.as_ref().filter(|_| !heard.wanted.is_empty())
+                        {
+                            footage.wanted(&heard.wanted);
                         }
                         let (now, passed) = (Timestamp::now(), time.passed());
                         link.send_modify(|link| link.note(heard, now, passed));

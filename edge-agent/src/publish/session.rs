@@ -256,6 +256,8 @@ pub struct Heard {
     pub orders: Vec<Order>,
     /// It wants this to be run.
     pub desired: Option<Desired>,
+    /// It wants these sealed originals, by SHA-256.
+    pub wanted: Vec<String>,
 }
 
 /// Reads a command. A receipt for another stream is none for this one.
@@ -271,6 +273,7 @@ pub fn hear(stream: &str, bytes: &[u8]) -> Result<Heard, payload::PayloadError> 
             Command::Certificate(pem) => heard.certificate = Some(pem),
             Command::Order(order) => heard.orders.push(*order),
             Command::Configuration(desired) => heard.desired = Some(desired),
+            Command::Wanted(wanted) => heard.wanted = wanted,
             Command::Receipt(receipt) if receipt.stream == stream => heard.receipt = Some(receipt),
             Command::Receipt(_) => {}
         }

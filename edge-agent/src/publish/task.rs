@@ -20,6 +20,7 @@ use crate::{
     chain,
     config::{GatewayConfig, Identity},
     control::Desk,
+    footage::Footage,
     giving_up::Otherwise,
     identity::IdentityError,
     metrics::Metrics,
@@ -80,6 +81,8 @@ pub struct Publisher {
     pub renewal: Option<Renewal>,
     /// Orders for devices.
     pub desk: Desk,
+    /// Sealed originals that the gateway may ask for.
+    pub footage: Option<Footage>,
     /// The last configuration that the gateway sent.
     pub wished: watch::Sender<Option<Arc<Desired>>>,
     /// Becomes true with the first receipt.
@@ -149,6 +152,7 @@ impl Publisher {
             time,
             self.metrics.clone(),
             self.desk.clone(),
+            self.footage.clone(),
         ));
         tokio::select! {
             lost = &mut drive => Err(lost),

@@ -13,8 +13,8 @@ pub mod modbus; // registers asked for by poll
 pub mod sparkplug; // Sparkplug B edge nodes of the site
 
 use crate::{
-    buffer::Buffer, camera, control::Desk, metrics::Metrics, record::Record, status::Board,
-    stop::Stop, vision::Vision,
+    buffer::Buffer, camera, control::Desk, footage::Footage, metrics::Metrics, record::Record,
+    status::Board, stop::Stop, vision::Vision,
 };
 use contract::{DeviceId, Doubt, PointName, Quality, Timestamp};
 use journal::AppendError;
@@ -66,6 +66,8 @@ pub struct Sink {
     pub desk: Desk,
     /// Who looks at pictures.
     pub vision: Vision,
+    /// Where sightings go, if pictures are kept.
+    pub footage: Option<Footage>,
     buffer: Buffer,
 }
 
@@ -77,6 +79,7 @@ impl Sink {
             board,
             desk,
             vision: Vision::off(),
+            footage: None,
             buffer,
         }
     }
@@ -84,6 +87,11 @@ impl Sink {
     /// With someone who looks at pictures.
     pub fn with_vision(self, vision: Vision) -> Sink {
         Sink { vision, ..self }
+    }
+
+    /// With pictures of what is seen, if they are kept.
+    pub fn with_footage(self, footage: Option<Footage>) -> Sink {
+        Sink { footage, ..self }
     }
 
     /// Stores a record; returns after fsync, or after its loss was counted. `is_own` says that its time is the device's

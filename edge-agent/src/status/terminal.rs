@@ -125,6 +125,32 @@ pub fn text(status: &Status, is_chinese: bool) -> String {
         buffer.bytes_max as f64 / f64::from(1 << 20),
         oldest.unwrap_or_default()
     ));
+    if let Some(footage) = &status.footage {
+        let fill = &footage.fill;
+        line(format!(
+            "{}: {} {}, {} {}, {:.1} / {:.0} MiB, {} {}",
+            say("打码画面", "masked pictures"),
+            fill.wants,
+            say("组待制作", "to be made"),
+            fill.files,
+            say("个文件待传", "files wait"),
+            fill.bytes as f64 / f64::from(1 << 20),
+            footage.bytes_max as f64 / f64::from(1 << 20),
+            fill.originals,
+            say("份密封原件", "sealed originals"),
+        ));
+        line(match footage.sending.last_at {
+            Some(at) => format!(
+                "  {} {} {}, {} {}",
+                say("最近送达", "last one sent"),
+                age(at),
+                say("前", "ago"),
+                footage.files_sent,
+                say("个已送达", "sent since the start")
+            ),
+            None => format!("  {}", say("启动以来尚未送达", "none sent since the start")),
+        });
+    }
     for LinkView {
         name,
         is_up,

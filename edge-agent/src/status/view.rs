@@ -4,7 +4,11 @@ use super::{
     Board,
     words::{self, Words},
 };
-use crate::{buffer::Buffer, metrics::Metrics};
+use crate::{
+    buffer::Buffer,
+    footage::{Footage, FootageView},
+    metrics::Metrics,
+};
 use contract::{Quality, Timestamp, configuration::Report};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +38,9 @@ pub struct Status {
     pub sources: Vec<LinkView>,
     /// Devices.
     pub devices: Vec<DeviceView>,
+    /// Pictures of what was seen, if they are kept.
+    #[serde(default)]
+    pub footage: Option<FootageView>,
     /// What could not be used.
     pub refused: Vec<RefusedView>,
 }
@@ -149,6 +156,8 @@ pub struct Sight {
     pub buffer: Buffer,
     /// The counters.
     pub metrics: std::sync::Arc<Metrics>,
+    /// Pictures of what was seen.
+    pub footage: Option<Footage>,
 }
 
 impl Sight {
@@ -213,6 +222,7 @@ impl Sight {
             buffer,
             sources: sources.collect(),
             devices: devices.collect(),
+            footage: self.footage.as_ref().map(Footage::view),
             refused: refused.collect(),
         };
         status.needs = words::needs(&status);

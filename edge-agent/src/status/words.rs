@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// A device may be silent for this many of its intervals, and at least for [`GRACE_MS`], before somebody must look.
 const INTERVALS: i64 = 3;
 const GRACE_MS: i64 = 30_000;
+/// How long pictures may wait for the gateway before somebody must look.
+const FOOTAGE_MS: i64 = 600_000;
 /// How long the gateway may take for a receipt.
 const RECEIPT_MS: i64 = 60_000;
 /// For how long a refused message needs a person.
@@ -132,6 +134,7 @@ pub fn needs(status: &Status) -> Vec<Words> {
             ));
         }
     }
+    footage(status, &mut needs);
     configuration(status, &mut needs);
     devices(status, &mut needs);
     for refused in &status.refused {
@@ -164,6 +167,43 @@ fn lost(status: &Status, needs: &mut Vec<Words>) {
         needs.push(both(
             "缓存快满了：请恢复与网关的连接，或调大 buffer.bytes_max",
             "the buffer is nearly full: mend the connection to the gateway, or raise buffer.bytes_max",
+        ));
+    }
+}
+
+/// Pictures that do not get on.
+fn footage(status: &Status, needs: &mut Vec<Words>) {
+    let Some(footage) = &status.footage else {
+        return;
+    };
+    if let Some((since, why)) = &footage.sending.error
+        && status.now.since(*since) >= FOOTAGE_MS
+    {
+        let ago = ago(*since, status.now);
+        needs.push(both(
+            format!("打码画面已 {} 传不到网关：{why}", ago.zh),
+            format!(
+                "masked pictures have not reached the gateway for {}: {why}",
+                ago.en
+            ),
+        ));
+    }
+    if footage.let_go > 0 {
+        let n = footage.let_go;
+        needs.push(both(
+            format!("启动以来因存放处已满丢弃 {n} 个画面文件：请恢复与网关的连接，或调大 footage.bytes_max"),
+            format!(
+                "{n} files of pictures were let go of since the start, the spool being full: mend the connection to the gateway, or raise footage.bytes_max"
+            ),
+        ));
+    }
+    if footage.given_up > 0 {
+        let n = footage.given_up;
+        needs.push(both(
+            format!("启动以来有 {n} 次发现没有画面（来不及打码，或录像已被覆盖）：请看日志"),
+            format!(
+                "there are no pictures of {n} sightings since the start (masking came too late, or the ring had let go of them): see the log"
+            ),
         ));
     }
 }
@@ -249,6 +289,7 @@ fn devices(status: &Status, needs: &mut Vec<Words>) {
 mod tests {
     use super::super::view::{BufferView, DeviceView, GatewayView, LinkView, RefusedView};
     use super::*;
+    use crate::footage::FootageView;
     use contract::configuration::Outcome;
 
     fn well() -> Status {
@@ -291,15 +332,41 @@ mod tests {
                 every_ms: Some(60_000),
                 points: Vec::new(),
             }],
+            footage: Some(FootageView {
+                fill: Default::default(),
+                bytes_max: 1 << 30,
+                sending: Default::default(),
+                keeps_originals: true,
+                cut: 3,
+                frames_left_out: 0,
+                files_sent: 9,
+                given_up: 0,
+                let_go: 0,
+            }),
             refused: Vec::new(),
         }
+    }
+
+    fn pictures(status: &mut Status) -> &mut FootageView {
+        status.footage.as_mut().unwrap()
     }
 
     #[test]
     fn nothing_is_said_while_all_is_well_and_each_trouble_says_what_to_do() {
         assert_eq!(needs(&well()), []);
         type Change = fn(&mut Status);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 13] = [
+            (
+                "have not reached the gateway for 11 min: cannot connect",
+                |s| {
+                    let since = s.now.plus_millis(-660_000);
+                    pictures(s).sending.error = Some((since, "cannot connect".into()));
+                },
+            ),
+            ("4 files of pictures were let go of", |s| {
+                pictures(s).let_go = 4
+            }),
+            ("no pictures of 2 sightings", |s| pictures(s).given_up = 2),
             ("lost", |s| s.buffer.records_lost = 3),
             ("nearly full", |s| s.buffer.bytes = 900),
             ("no connection to the gateway", |s| {

@@ -69,8 +69,10 @@ impl Child {
                 (String::new(), BufReader::new(stderr.take(1 << 20)).lines());
             while let Ok(Some(line)) = lines.next_line().await {
                 tracing::debug!(line, "edge-vision");
-                if !line.trim().is_empty() && !line.starts_with("note: ") {
-                    last = line.trim().chars().take(500).collect();
+                // Not what a panic adds: its backtrace is indented.
+                let is_added = ["note: ", "stack backtrace", "  "];
+                if !line.is_empty() && !is_added.iter().any(|added| line.starts_with(added)) {
+                    last = line.chars().take(500).collect();
                 }
             }
             // What comes after a mebibyte of complaints is thrown away, so that the process does not wait for us.

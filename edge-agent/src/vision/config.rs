@@ -33,13 +33,18 @@ const MEMORY_MAX: i64 = 512 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Default for VisionConfig {
-    /// What is beside the agent's own program.
+    /// The program beside the agent's own: in the folder `vision` of a package, or where both were built.
     fn default() -> VisionConfig {
         let own = std::env::current_exe().unwrap_or_default();
         let beside = own.parent().unwrap_or(Path::new(""));
+        let packaged = beside.join("vision/edge-vision");
+        let program = match packaged.is_file() {
+            true => packaged,
+            false => beside.join("edge-vision"),
+        };
         VisionConfig {
-            program: beside.join("edge-vision"),
-            models: vec![beside.join("models/pictures")],
+            models: vec![beside_of(&program)],
+            program,
             runtime: None,
             threads: 1,
             memory_max: MEMORY_MAX.unsigned_abs(),
@@ -48,7 +53,12 @@ impl Default for VisionConfig {
     }
 }
 
-/// Reads `[vision]`. The folder of models beside the program comes after those that are named.
+/// The folder of models that comes with a program.
+fn beside_of(program: &Path) -> PathBuf {
+    program.parent().unwrap_or(Path::new("")).join("models")
+}
+
+/// Reads `[vision]`. The folder `models` beside the program, if there is one, comes after those that are named.
 pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Option<VisionConfig> {
     let usual = VisionConfig::default();
     let path = |name: String| folder.path().join(name);
@@ -59,10 +69,14 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
         let what = format!("there is no folder {}", missing.display());
         problems.add(part.place("models"), what, "make it, or correct the path");
     }
-    models.extend(usual.models);
+    let program = program.unwrap_or(usual.program);
+    let shipped = beside_of(&program);
+    if shipped.is_dir() || models.is_empty() {
+        models.push(shipped);
+    }
     let runtime = part.text_if_there("runtime", problems).map(path);
-    for (key, file) in [("program", &program), ("runtime", &runtime)] {
-        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+    for (key, file) in [("program", Some(&program)), ("runtime", runtime.as_ref())] {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
             let what = format!("there is no file {}", file.display());
             problems.add(part.place(key), what, "correct the path, or leave it out");
         }
@@ -73,7 +87,7 @@ pub fn read(mut part: Section, folder: &Folder, problems: &mut Problems) -> Opti
     let patience = part.duration("patience", Some(PATIENCE), limits, problems);
     part.finish(problems);
     Some(VisionConfig {
-        program: program.unwrap_or(usual.program),
+        program,
         models,
         runtime,
         threads: u16::try_from(threads).ok()?,

@@ -8,6 +8,8 @@ mod camera_watch; // what its pictures are watched for
 mod complete; // each due poll is a record or inside a gap
 mod config; // every problem in one run
 mod desired; // what the gateway wants the box to run
+mod footage; // masked pictures on their way, and the frames of a cut
+mod footage_door; // a gateway's door that misbehaves
 mod heard; // what arrived, by device and point
 mod hj212; // data loggers of the environment
 mod hj212_host; // the HJ 212 host against loggers, strangers and kill -9

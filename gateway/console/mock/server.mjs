@@ -67,6 +67,7 @@ const server = http.createServer(async (req, res) => {
   }
   const answer = demo.answer(req.method, url, req.method === "GET" ? {} : await bodyOf(req), user);
   if (!answer) return json(res, 404, { error: "没有找到所要的内容 · there is no such thing", code: "not_found", message: { zh: "没有找到所要的内容", en: "there is no such thing" }, fix: { zh: "检查编号", en: "check the id" } });
+  if (answer.bytes) { changed("case"); res.writeHead(200, { "content-type": answer.type, "content-length": answer.bytes.length, "cache-control": "no-store" }); return res.end(answer.bytes); }
   if (answer.file) { res.writeHead(200, { "content-type": "application/zip", "content-disposition": `attachment; filename="${answer.name}"` }); return res.end(answer.file); }
   if (req.method !== "GET") changed("case");
   return json(res, answer.status ?? 200, answer.body);

@@ -1,7 +1,11 @@
 // The mock's data: believable values, one of every state a screen must show. Answers have the gateway's shapes.
+import { CAMERA_CONFIG, CAMERAS, footage } from "./footage.mjs";
+
 const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 const T = (zh, en) => ({ zh, en });
-const MAY = { inspector: ["take_up", "set_aside", "note_objection"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record"], admin: ["keep_agents", "control_devices"] };
+const MAY = { inspector: ["take_up", "set_aside", "note_objection", "ask_unmasking"], reviewer: ["take_up", "set_aside", "confirm", "note_objection", "change_record", "ask_unmasking", "approve_unmasking"], admin: ["keep_agents", "control_devices"] };
+// What a camera says of its pictures is 0 or 1.
+const V = (severity, zh, en, text, standard, clause) => ({ permitted: "le", value: 0.5, severity, text, standard, clause, averaging_s: null, dwell_s: 0, title: T(zh, en) });
 
 const businesses = {
   kitchen: { uscc: "91411100MA40000013", name: "漯河市沙河小厨餐饮有限公司" },
@@ -14,6 +18,8 @@ const rules = {
   "A-01": { permitted: "le", value: 2, severity: "II", text: T("油烟排放浓度不超过 2.0 mg/m³，连续两个 10 分钟均值超过时发出信号。", "Fume must not exceed 2.0 mg/m³; two 10-min means above it raise a signal."), standard: "GB 18483-2001", clause: "表 2", averaging_s: 600, dwell_s: 1200, title: T("油烟浓度超过限值", "Cooking fume above the limit") },
   "A-12": { permitted: "le", value: 200, severity: "II", text: T("燃气锅炉氮氧化物折算小时均值不超过 200 mg/m³。", "The hourly mean of nitrogen oxides of a gas boiler must not exceed 200 mg/m³."), standard: "GB 13271-2014", clause: "表 2", averaging_s: 3600, dwell_s: 0, title: T("氮氧化物超过限值", "Nitrogen oxides above the limit") },
   "S-01": { permitted: "le", value: 25, severity: "IV", text: T("可燃气体达到 25 %LEL 即一级报警，立即处置。", "Combustible gas at 25 %LEL is a first alarm; act at once."), standard: "GB/T 50493-2019", clause: "第 5.5.2 条", averaging_s: null, dwell_s: 0, title: T("可燃气体浓度达到报警值", "Combustible gas at alarm level") },
+  "V-21": V("II", "食品加工区未戴口罩", "No mask where food is prepared", T("加工直接入口食品的人员应佩戴口罩；3 秒内八成画面认为没有戴的，发出信号。", "Whoever prepares food that is eaten as it is wears a mask; where 80 % of the frames of 3 s say otherwise, a signal is raised."), "GB 31654-2021", "第 9.2.4 条"),
+  "V-31": V("III", "危险区未戴安全帽", "No helmet in a danger zone", T("进入危险区应戴安全帽；3 秒内八成画面认为没有戴的，发出信号。", "A helmet is worn in a danger zone; where 80 % of the frames of 3 s say otherwise, a signal is raised."), "GB 39800.1-2020", "第 4.2 条"),
   "M-01": { permitted: "le", value: 0.6, severity: "III", text: T("模型认为这段温度曲线不像库温：变化过小，像插在冰水里。", "The model finds this curve unlike a cold room: it hardly moves, as in iced water."), standard: "模型卡", clause: "第 3 节", averaging_s: 300, dwell_s: 1800, title: T("温度曲线异常，疑似探头移位", "Unusual temperature curve, the probe may have been moved"), model: "series-anomaly 1.0" },
 };
 const limitOf = (id) => { const r = rules[id]; return { rule: id, permitted: r.permitted, value: r.value, severity: r.severity, text: r.text, standard: r.standard, clause: r.clause }; };
@@ -39,6 +45,14 @@ const sites = [
   { id: "xincheng-canteen", name: T("新城中学食堂", "Xincheng School Canteen"), address: "漯河市经开区燕山路 9 号", business: { uscc: "91411100MA40000048", name: "漯河市新城中学食堂服务有限公司" }, domains: ["food"], status: "never", agents_online: 0, agents: 1, devices: [], points: [] },
 ];
 
+const HEALTH = [["no_frames", "无画面", "No pictures"], ["covered", "被遮挡", "Covered"], ["frozen", "画面冻结", "Frozen"]];
+for (const c of CAMERAS) {
+  const site = sites.find((s) => s.id === c.site);
+  site.devices.push(device(c.id, c.name.zh, c.name.en, "camera", c.location, fit(null)));
+  for (const [name, zh, en] of HEALTH) site.points.push(point(c.id, `health.${name}`, zh, en, "", c.id === "store-camera" && name === "covered" ? 1 : 0, 0, null));
+  if (c.point) site.points.push(point(c.id, c.point, rules[c.rule].title.zh, rules[c.rule].title.en, "", 0, 0, c.rule));
+}
+
 const noise = (seed) => { const x = Math.sin(seed * 127.1) * 43758.5453; return x - Math.floor(x); };
 const episode = (rule, device, point, siteId, since, lasted, peak, state = "open", extra = {}) => ({ rule, device, point, site: siteId, since, lasted, peak, state, ...extra });
 
@@ -51,6 +65,9 @@ function episodes(now) {
     episode("A-12", "stack", "nox", "shuanghui-boiler", now - 5 * DAY, HOUR, 236, "taken"),
     episode("F-12", "cold-room", "temperature", "shahe-kitchen", now - 16 * DAY, 48 * MIN, 11.2, "confirmed"),
     episode("F-01", "freezer", "temperature", "shahe-kitchen", now - 21 * DAY, 35 * MIN, -12.1, "rejected"),
+    episode("V-21", "kitchen-camera", "see.no_mask", "shahe-kitchen", now - 40 * MIN, 4 * MIN, 1),
+    episode("V-21", "kitchen-camera", "see.no_mask", "shahe-kitchen", now - 26 * HOUR, 3 * MIN, 1, "taken"),
+    episode("V-31", "shop-camera", "see.no_helmet", "songshan-shop", now - 7 * HOUR, 6 * MIN, 1),
   ];
 }
 
@@ -59,6 +76,7 @@ export function world() {
   const start = Date.now();
   const cases = episodes(start).map((e, i) => caseOf(e, i + 1, start));
   const entries = [entryOf(cases[5], start)];
+  const seen = footage(start, (item) => cases.filter((c) => item.point === c.point && c.site === item.site && c.devices[0].id === item.camera && item.at >= c.window_from && item.at <= c.window_to).map((c) => c.id));
   const byId = (id) => cases.find((c) => c.id === id);
 
   function caseOf(e, n, now) {
@@ -96,6 +114,7 @@ export function world() {
   const siteLine = ({ id, name, address, business, domains, status, agents, agents_online, ...s }) => ({ id, name, address, business, domains, status, agents, agents_online, last_reading_at: last({ status, ...s }), open: openBy(id) });
 
   function valueAt(site, p, at) {
+    if (p.swing === 0) return cases.some((c) => c.site === site && c.devices[0].id === p.device && c.point === p.name && at >= c.opened_at && at <= (c.ended_at ?? Infinity)) ? 1 : p.base;
     let v = p.base + p.swing * Math.sin(at / (23 * MIN)) * 0.6 + p.swing * (noise(Math.floor(at / 20_000)) - 0.5);
     for (const c of cases.filter((x) => x.site === site && x.signals.some((y) => y.device === p.device && y.point === p.name))) {
       const to = c.ended_at ?? Date.now() + HOUR;
@@ -170,7 +189,7 @@ export function world() {
   function configurationOf(s) {
     const agent = agentOf(s);
     if (!conf.has(agent)) {
-      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n';
+      const text = '[[device]]\nid = "cold-room"\nprofile = "devices/cold-room-logger.toml"\naddress = "192.168.1.20:502"\nevery = "1m"\n\n' + CAMERA_CONFIG;
       const version = (n, why, became) => ({ version: n, text, files: {}, by: "管理员", why, at: Date.now() - (4 - n) * DAY, became });
       const said = (state, ...reasons) => ({ state, at: Date.now() - 3 * DAY, reasons });
       const versions = s.id === "shahe-kitchen" ? [version(2, "冷库换了记录仪", said("refused", 'configuration 2 of the gateway: device[1].address: "192.168.1.20" is not an address; write host:port, for example "192.168.1.20:502"')), version(1, "首次配置", said("applied"))] : [];
@@ -293,6 +312,7 @@ export function world() {
       if (p[0] === "agents" && p[2] === "control") return method === "POST" ? give(p[1], body, user) : ok([...given.filter((o) => o.agent === p[1]), ...ordersOf(p[1])]);
       if (p[0] === "fleet") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? ok(fleetPage(s)) : null; }
       if (p[0] === "agents" && p[2] === "configuration") { const s = sites.find((x) => agentOf(x) === p[1]); return s ? (method === "POST" ? configure(configurationOf(s), body, user) : ok(configurationOf(s))) : null; }
+      if (p[0] === "footage" || p[0] === "cameras") return seen.answer(method, p, q, body, user);
       if (p[0] === "status") return ok(status());
       if (p[0] === "inspection") return ok(plan());
       if (p[0] === "evidence") return { file: Buffer.from("PK mock bundle"), name: `${p[1]}.zip` };

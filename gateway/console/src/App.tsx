@@ -20,13 +20,15 @@ const Cases = lazy(() => import("./screens/Cases.tsx"));
 const Case = lazy(() => import("./screens/Case.tsx"));
 const Credit = lazy(() => import("./screens/Credit.tsx"));
 const Plan = lazy(() => import("./screens/Plan.tsx"));
+const Cameras = lazy(() => import("./screens/Cameras.tsx"));
+const Zones = lazy(() => import("./screens/Zones.tsx"));
 const Fleet = lazy(() => import("./screens/Fleet.tsx"));
 const Agent = lazy(() => import("./screens/Agent.tsx"));
 const System = lazy(() => import("./screens/System.tsx"));
 
 const THEME = { token: { colorPrimary: "#0f5c6e", colorLink: "#0f5c6e", colorError: "#b3261e", borderRadius: 4, fontSize: 14, motion: false, fontFamily: "system-ui, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', 'WenQuanYi Micro Hei', sans-serif" } };
 const LOOK_MS = 30_000;
-const MENU: [string, Key][] = [["", "nav.overview"], ["cases", "nav.cases"], ["credit", "nav.credit"], ["plan", "nav.plan"], ["fleet", "nav.fleet"], ["system", "nav.system"]];
+const MENU: [string, Key][] = [["", "nav.overview"], ["cases", "nav.cases"], ["credit", "nav.credit"], ["plan", "nav.plan"], ["cameras", "nav.cameras"], ["fleet", "nav.fleet"], ["system", "nav.system"]];
 
 export function App() {
   const [lang, setLang] = useState<Lang>(storedLang);
@@ -109,6 +111,7 @@ function Screen({ path }: { path: string[] }) {
   if (first === "cases") return id ? <Case id={id} /> : <Cases />;
   if (first === "credit") return <Credit uscc={id ?? null} />;
   if (first === "plan") return <Plan />;
+  if (first === "cameras") return id && path[2] ? <Zones site={id} camera={path[2]} /> : <Cameras />;
   if (first === "fleet") return id ? <Agent id={id} /> : <Fleet />;
   if (first === "system") return <System />;
   return <p className="nothing">{t("notfound")} <a href={href()}>{t("notfound.back")}</a></p>;

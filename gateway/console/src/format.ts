@@ -17,6 +17,14 @@ export function time(at: number): string {
   const p = parts(at);
   return `${p.y}-${p.mo}-${p.d} ${p.h}:${p.mi}:${p.s} ${ZONE}`;
 }
+/** `2026-11-25 08:30:05.250 +08:00`: frames are closer to each other than seconds. */
+export function timeMs(at: number): string {
+  return time(at).replace(` ${ZONE}`, `.${String(((at % 1000) + 1000) % 1000).padStart(3, "0")} ${ZONE}`);
+}
+/** `08:30:05.250`, beside a whole time. */
+export function clock(at: number): string {
+  return timeMs(at).slice(11, 23);
+}
 /** `11-25 08:30 +08:00`, for dense lists. */
 export function shortTime(at: number): string {
   const p = parts(at);
@@ -58,6 +66,15 @@ export function duration(ms: number, t: Translate): string {
   return h % 24 ? t("dur.dh", { d, h: h % 24 }) : t("dur.d", { n: d });
 }
 
+/** Seconds with tenths, of a span in milliseconds. */
+export function seconds(ms: number): string {
+  return (Math.round(ms / 100) / 10).toFixed(1);
+}
+/** The size of a file. */
+export function size(bytes: number, t: Translate): string {
+  return bytes >= 100_000 ? t("foot.mb", { n: (bytes / 1e6).toFixed(1) }) : t("foot.kb", { n: Math.max(1, Math.round(bytes / 1000)) });
+}
+
 /** The number alone, with no more digits than an instrument of this kind shows. */
 export function number(value: number): string {
   if (!Number.isFinite(value)) return "—";
@@ -66,14 +83,18 @@ export function number(value: number): string {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+/** The unit of what is 0 or 1, here alone: words say more than numbers. */
+export const YES_NO = "yes/no";
+
 /** A number and its unit, never one without the other. */
 export function quantity(value: number | null | undefined, unit: string | null | undefined, t: Translate): string {
   if (value == null || !Number.isFinite(value)) return "—";
+  if (unit === YES_NO) return value <= 0 ? t("no") : value >= 1 ? t("yes") : `${Math.round(value * 100)} %`;
   return `${number(value)} ${unitWord(unit, t)}`;
 }
 /** A unit, or the word that there is none or that the sender gave none. */
 export function unitWord(unit: string | null | undefined, t: Translate): string {
-  return !unit ? t("unit.unknown") : unit === "1" ? t("unit.none") : unit;
+  return unit === YES_NO ? "" : !unit ? t("unit.unknown") : unit === "1" ? t("unit.none") : unit;
 }
 
 const SIGNS: Record<string, string> = { le: "≤", ge: "≥", lt: "<", gt: ">", "<=": "≤", ">=": "≥", above: "≤", below: "≥" };

@@ -1,7 +1,7 @@
 // Numbers with units, times with zones, ages and spans in words.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { age, day, duration, limit, number, quantity, shortTime, time } from "../src/format.ts";
+import { age, clock, day, duration, limit, number, quantity, seconds, shortTime, size, time, timeMs, YES_NO } from "../src/format.ts";
 import { zh } from "../src/i18n/zh.ts";
 import { en } from "../src/i18n/en.ts";
 
@@ -41,9 +41,17 @@ test("no number without a unit", () => {
   assert.equal(quantity(0.0126, "mg/m³", te), "0.013 mg/m³");
   assert.equal(quantity(7, "", tz), "7 单位未说明");
   assert.equal(quantity(7, "1", tz), "7 无量纲");
+  assert.deepEqual([0, 0.25, 1].map((v) => quantity(v, YES_NO, tz)), ["否", "25 %", "是"]);
   assert.equal(quantity(null, "℃", tz), "—");
   assert.equal(quantity(Number.NaN, "℃", tz), "—");
   assert.equal(number(1234.56), "1235");
   assert.equal(limit("le", 8, "℃", tz), "≤ 8 ℃");
   assert.equal(limit("ge", 19.5, "%", te), "≥ 19.5 %");
+});
+test("frames have times of a thousandth, files a size", () => {
+  assert.equal(timeMs(NOON + 7), "2026-11-25 12:00:05.007 +08:00");
+  assert.equal(clock(NOON + 250), "12:00:05.250");
+  assert.deepEqual([40, 960, 2400, 59_999].map(seconds), ["0.0", "1.0", "2.4", "60.0"]);
+  assert.equal(size(3_240_000, tz), "3.2 兆字节");
+  assert.equal(size(5_770, te), "6 kB");
 });

@@ -306,6 +306,7 @@ fn seal(
         serde_json::to_vec_pretty(value).expect("a part is always JSON")
     };
     let raw = sent_by(inner, case, signals, verdict.at)?;
+    let pictures = super::footage::sealed(inner, signals)?;
     let mut parts = vec![
         ("readings.csv", readings.to_vec()),
         ("signals.json", json(&serde_json::json!(signals))),
@@ -313,7 +314,9 @@ fn seal(
         ("provenance.json", json(&provenance)),
         ("decision.json", json(&serde_json::json!(verdict))),
     ];
-    parts.extend(raw.iter().map(|(name, sent)| (name.as_str(), sent.clone())));
+    for (name, bytes) in raw.iter().chain(&pictures) {
+        parts.push((name.as_str(), bytes.clone()));
+    }
     let of = Subject {
         case: &case.id,
         uscc: &business.uscc,

@@ -5,6 +5,7 @@
 //! a test fails when it drifts.
 
 mod assets; // the console's files
+mod cameras; // cameras, and how good the rules on what they see are
 mod cases; // cases and their decisions
 mod configuration; // what an agent is to run
 mod control; // orders to devices
@@ -12,6 +13,7 @@ mod coverage; // completeness and agents
 mod credit; // credit records
 pub mod error; // statuses and words of refusals
 mod fleet; // agents: enrolment, the list, revocation
+mod footage; // footage, and asking for originals
 mod pages; // domain records become pages
 mod plan; // the visit plan
 mod session; // signing in and out
@@ -27,6 +29,7 @@ use crate::{
     detect::{Signals, rule::Rule},
     evidence::Vault,
     fleet::Fleet,
+    footage::Footage,
     ingest::Ingest,
     inspection::frequency::Frequency,
     metrics::Metrics,
@@ -78,6 +81,8 @@ pub struct Inner {
     pub series: Series,
     /// The coverage ledger.
     pub coverage: Coverage,
+    /// The footage.
+    pub footage: Footage,
     /// Ingest.
     pub ingest: Ingest,
     /// Sealed evidence.
@@ -198,6 +203,12 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(fleet::revoke))
         .routes(routes!(configuration::versions, configuration::propose))
         .routes(routes!(control::orders, control::order))
+        .routes(routes!(footage::footage))
+        .routes(routes!(footage::one))
+        .routes(routes!(footage::part))
+        .routes(routes!(footage::unmask))
+        .routes(routes!(footage::approve))
+        .routes(routes!(cameras::cameras))
 }
 
 /// The description, as JSON text.

@@ -84,6 +84,12 @@ impl Inner {
             .collect()
     }
 
+    /// True if a signal was raised in shadow.
+    pub fn is_shadow(&self, signal: &Signal) -> bool {
+        let is_shadow = || case::precision::is_shadow(&self.records, &signal.id);
+        crate::footage::is_seen(signal) && is_shadow().unwrap_or(false)
+    }
+
     /// A signal in one line.
     pub fn signal_line(&self, signal: &Signal, case: Option<String>) -> SignalLine {
         let rule = self.rule_of(signal);
@@ -122,6 +128,7 @@ impl Inner {
             permitted: rule.map(|r| permitted(r.comparator)),
             limit: signal.limit.filter(|_| rule.is_some()),
             unit: signal.unit.clone(),
+            shadow: case.is_none() && self.is_shadow(signal),
             case,
         }
     }

@@ -39,7 +39,11 @@ pub async fn last_readings(api: &Api) -> Result<HashMap<SiteId, i64>, ApiError> 
 pub async fn overview(_: SignedIn, Shared(api): Shared<Api>) -> Answer<Overview> {
     let now = Timestamp::now();
     let signals = api
-        .blocking(|inner| inner.signals.list(None, 5000).map_err(ApiError::internal))
+        .blocking(|inner| {
+            let mut signals = inner.signals.list(None, 5000).map_err(ApiError::internal)?;
+            signals.retain(|s| s.closed_at.is_none() && !inner.is_shadow(s));
+            Ok(signals)
+        })
         .await?;
     let last = last_readings(&api).await?;
     let mut sites = Vec::new();
@@ -47,7 +51,7 @@ pub async fn overview(_: SignedIn, Shared(api): Shared<Api>) -> Answer<Overview>
         let mut open = BySeverity::default();
         signals
             .iter()
-            .filter(|s| s.site == site.id && s.closed_at.is_none())
+            .filter(|s| s.site == site.id)
             .for_each(|s| open.add(s.severity));
         let at = last.get(&site.id).copied();
         sites.push(api.0.site_line(site, at, open, now));
@@ -100,7 +104,7 @@ pub async fn site(
     let mut open = BySeverity::default();
     signals
         .iter()
-        .filter(|s| s.closed_at.is_none())
+        .filter(|s| s.closed_at.is_none() && !s.shadow)
         .for_each(|s| open.add(s.severity));
     let of = id.clone();
     let (coverage, gaps) = api

@@ -21,7 +21,7 @@ mod topic;
 
 pub use access::{Certificates, Client, Directory, Identity, Refusal, Role, Standing};
 pub use fanout::RouterError;
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Authority, TlsError, TlsFiles};
 
 use crate::certificate::Certificate;
 use crate::ingest::Ingest;
@@ -97,11 +97,11 @@ impl Default for Config {
 impl Config {
     /// Checks everything.
     pub fn resolve(self, problems: &mut Problems) -> Self {
-        if self.listen_tls.is_some() != self.tls.is_some() {
+        if self.listen_tls.is_some() && self.tls.is_none() {
             problems.add(
                 "broker.tls",
-                "listen_tls and [broker.tls] go together",
-                "set both or neither",
+                "listen_tls has no certificate to show",
+                "set [broker.tls], or leave it out for the gateway's own authority",
             );
         }
         if self.allow_anonymous
@@ -186,6 +186,7 @@ pub enum AgentEvent {
 struct Shared {
     events: mpsc::Sender<AgentEvent>,
     events_dropped: AtomicU64,
+    tls: Option<Arc<rustls::ServerConfig>>,
     own: Option<Arc<OwnCertificate>>,
     ingest: Ingest,
     directory: Directory,
@@ -293,6 +294,11 @@ impl Broker {
         self.0.own.as_ref().map_or(Ok(()), |own| own.reload())
     }
 
+    /// What the TLS listener shows and trusts, if there are files for it; a renewed certificate is shown from then on.
+    pub fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.0.tls.clone()
+    }
+
     /// Events about agents that were dropped because nobody took them in time.
     pub fn events_dropped(&self) -> u64 {
         self.0.events_dropped.load(Ordering::Relaxed)
@@ -359,13 +365,15 @@ pub async fn start(
         .as_ref()
         .map(|files| tls::server_config(files, expired_max))
         .transpose()?;
-    let (acceptor, own) = tls.map(|(tls, own)| (TlsAcceptor::from(tls), own)).unzip();
+    let (tls, own) = tls.unzip();
+    let acceptor = tls.clone().map(TlsAcceptor::from);
     let (events, told) = mpsc::channel(EVENTS_MAX);
     let plain = bind(config.listen).await?;
     let secured = bind(config.listen_tls).await?;
     let shared = Arc::new(Shared {
         events,
         events_dropped: AtomicU64::new(0),
+        tls,
         own,
         ingest,
         directory,

@@ -3,6 +3,7 @@
 //! A certificate that has run out is let through for some time: whether its holder may come in then is for
 //! [`super::access`], which knows whom it was given to. The gateway's own certificate is read anew when it was renewed.
 
+use contract::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -62,17 +63,8 @@ pub fn server_config(
     files: &TlsFiles,
     expired_max: Duration,
 ) -> Result<(Arc<rustls::ServerConfig>, Arc<OwnCertificate>), TlsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates("the client authority", &files.client_ca)?);
-    if roots.is_empty() {
-        return Err(TlsError::Empty {
-            path: files.client_ca.clone(),
-        });
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(TlsError::Verifier)?;
+    let Authority(verifier) = Authority::open(files, expired_max)?;
     let own = Arc::new(OwnCertificate {
         files: files.clone(),
         current: RwLock::new(certified(files)?),
@@ -80,9 +72,39 @@ pub fn server_config(
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Config)?
-        .with_client_cert_verifier(Arc::new(Verifier { inner, expired_max }))
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(own.clone());
     Ok((Arc::new(config), own))
+}
+
+/// Who stands for clients' certificates.
+#[derive(Debug, Clone)]
+pub struct Authority(Arc<Verifier>);
+
+impl Authority {
+    /// Reads the authority from its file. A certificate counts until `expired_max` after it has run out.
+    pub fn open(files: &TlsFiles, expired_max: Duration) -> Result<Authority, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates("the client authority", &files.client_ca)?);
+        if roots.is_empty() {
+            return Err(TlsError::Empty {
+                path: files.client_ca.clone(),
+            });
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(TlsError::Verifier)?;
+        Ok(Authority(Arc::new(Verifier { inner, expired_max })))
+    }
+
+    /// Whether the authority stood for a certificate at a time; the error says why not.
+    pub fn vouches(&self, certificate: &CertificateDer<'_>, at: Timestamp) -> Result<(), String> {
+        let since_1970 = Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0));
+        let at = UnixTime::since_unix_epoch(since_1970);
+        let verified = self.0.verify_client_cert(certificate, &[], at);
+        verified.map(|_| ()).map_err(|error| error.to_string())
+    }
 }
 
 /// The gateway's certificate and key.

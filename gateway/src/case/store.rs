@@ -3,13 +3,14 @@
 use super::{
     Case, State, Verdict,
     decide::{self, Refusal},
+    precision::{self, Key, Terms},
 };
 use crate::{
     credit::{self, Entry},
     detect::{Signal, Signals, store::SignalError},
     store::{Records, RecordsError, get, put, remember},
 };
-use contract::Timestamp;
+use contract::{Timestamp, vision::ModelUsed};
 use rusqlite::{OptionalExtension, params};
 
 /// Kind of these records.
@@ -29,7 +30,14 @@ pub enum GatherError {
 
 /// Puts signals that changed since the last time into cases. Safe to run twice, at any time, after any crash.
 /// Returns how many changes were seen.
-pub fn step(records: &Records, signals: &Signals, gap_ms: i64) -> Result<usize, GatherError> {
+/// `models` says which models are behind what a camera saw.
+pub fn step(
+    records: &Records,
+    signals: &Signals,
+    gap_ms: i64,
+    terms: &Terms,
+    models: &dyn Fn(&Signal) -> Vec<ModelUsed>,
+) -> Result<usize, GatherError> {
     let after: u64 = records
         .write("read how far cases are", |tx| {
             tx.query_row("SELECT n FROM progress WHERE name = ?1", [FOLLOWED], |r| {
@@ -45,10 +53,21 @@ pub fn step(records: &Records, signals: &Signals, gap_ms: i64) -> Result<usize, 
     if through == after {
         return Ok(0);
     }
+    let keys: Vec<Option<Key>> = changed
+        .iter()
+        .map(|signal| {
+            Key::of(signal, Vec::new()).map(|key| Key {
+                models: models(signal),
+                ..key
+            })
+        })
+        .collect();
     records
         .write("gather signals into cases", |tx| {
-            for signal in &changed {
-                gather(tx, signals, signal, gap_ms)?;
+            for (signal, key) in changed.iter().zip(&keys) {
+                if !is_in_shadow(tx, signal, key.as_ref(), terms)? {
+                    gather(tx, signals, signal, gap_ms)?;
+                }
             }
             tx.execute(
                 "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
@@ -57,6 +76,22 @@ pub fn step(records: &Records, signals: &Signals, gap_ms: i64) -> Result<usize, 
             Ok(changed.len())
         })
         .map_err(GatherError::Records)
+}
+
+/// Whether a signal is raised in shadow: as it was decided when it came first.
+fn is_in_shadow(
+    tx: &rusqlite::Transaction<'_>,
+    signal: &Signal,
+    key: Option<&Key>,
+    terms: &Terms,
+) -> rusqlite::Result<bool> {
+    let Some(key) = key else {
+        return Ok(false);
+    };
+    match precision::known(tx, &signal.id)? {
+        Some(is_shadow) => Ok(is_shadow),
+        None => precision::enter(tx, signal, key, terms),
+    }
 }
 
 fn gather(
@@ -195,6 +230,17 @@ pub fn decide(
 /// One case.
 pub fn one(records: &Records, id: &str) -> Result<Option<Case>, RecordsError> {
     records.get(KIND, id)
+}
+
+/// The case of a signal.
+pub fn of_signal(records: &Records, signal: &str) -> Result<Option<Case>, RecordsError> {
+    records.write("find the case of a signal", |tx| {
+        let id: Option<String> = tx
+            .prepare_cached("SELECT case_id FROM case_signal WHERE signal = ?1")?
+            .query_row([signal], |r| r.get(0))
+            .optional()?;
+        id.map_or(Ok(None), |id| get::<Case>(tx, KIND, &id))
+    })
 }
 
 /// All cases, the newest first.

@@ -11,13 +11,20 @@ use std::{collections::HashMap, sync::Arc};
 pub struct Facts {
     /// Kind of each registered device (`freezer`, `stack_monitor`, …).
     pub kinds: HashMap<(SiteId, DeviceId), String>,
+    /// Since when what a camera sees may be judged, ms since 1970. No rule looks at a `see.` point of any other device.
+    pub sees_since: HashMap<(SiteId, DeviceId), i64>,
 }
+
+/// What a camera sees of people and places is told in points that begin so; what it says of itself is not.
+pub const SEES: &str = "see.";
 
 /// A rule at a point.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub rule: usize,
     pub point: PointKey,
+    /// Readings from before this time are not judged.
+    pub since_ms: i64,
     /// The point that must be above a level, and the oxygen point, once they are known.
     pub companion: Option<PointKey>,
     pub oxygen: Option<PointKey>,
@@ -96,6 +103,13 @@ impl Index {
         let Some(kind) = self.facts.kinds.get(&place) else {
             return;
         };
+        let since_ms = match point.name.as_str().starts_with(SEES) {
+            true => match self.facts.sees_since.get(&place) {
+                Some(since) => *since,
+                None => return,
+            },
+            false => i64::MIN,
+        };
         for (number, ready) in self.rules.iter().enumerate() {
             let rule = &ready.rule;
             let is_unit_fit = point.unit.is_empty()
@@ -123,6 +137,7 @@ impl Index {
             self.instances.push(Instance {
                 rule: number,
                 point: key,
+                since_ms,
                 companion: find(rule.only_while.as_ref().map(|w| &w.point)),
                 oxygen: find(rule.convert.as_ref().map(|c| &c.oxygen)),
                 lane: Lane::new(ready),

@@ -187,7 +187,7 @@ impl Rules {
             let at = self.index.by_point[n][k];
             let instance = &self.index.instances[at as usize];
             let ready = &self.index.rules[instance.rule];
-            if ready.rule.measure == Measure::Silence {
+            if ready.rule.measure == Measure::Silence || sample.at_ms < instance.since_ms {
                 continue;
             }
             let seen = self.seen(instance, ready, sample);

@@ -18,4 +18,5 @@ pub mod store; // signals on disk, and who wants to hear of them
 pub mod task; // follows the journal with the rules
 pub mod window; // averages with validity
 
+pub use bind::SEES;
 pub use store::{Signal, Signals, Source};

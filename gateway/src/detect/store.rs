@@ -255,6 +255,30 @@ impl Signals {
             .map_err(|source| self.error("list signals", source))
     }
 
+    /// The signals of a site that were under way within `from..=to`, the newest first. What is open is under way.
+    pub fn around(
+        &self,
+        site: &SiteId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Signal>, SignalError> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut rows = db.prepare_cached(
+                "SELECT body FROM signal WHERE site = ?1 AND opened_at <= ?3 AND (closed_at IS NULL OR closed_at >= ?2)
+                 ORDER BY opened_at DESC, id",
+            )?;
+            rows.query_map(
+                params![site.as_str(), from.as_millis(), to.as_millis()],
+                |r| r.get(0),
+            )?
+            .collect()
+        };
+        read()
+            .map(decode)
+            .map_err(|source| self.error("list signals", source))
+    }
+
     /// All signals that are open.
     pub fn open_now(&self) -> Result<Vec<Signal>, SignalError> {
         let db = self.db();

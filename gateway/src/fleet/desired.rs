@@ -8,7 +8,9 @@ use super::store::bump;
 use crate::store::{Records, RecordsError, get, put, remember};
 use contract::{
     AgentId, Timestamp,
-    configuration::{BYTES_MAX, Desired, OWN, OWN_OF_GATEWAY, Outcome, Report, State},
+    configuration::{
+        BYTES_MAX, Desired, OWN, OWN_OF_FOOTAGE, OWN_OF_GATEWAY, Outcome, Report, State,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -97,12 +99,18 @@ impl New {
         if let Some(key) = OWN.into_iter().find(|key| table.contains_key(*key)) {
             return Err(ProposeError::Own(key.into()));
         }
-        let gateway = table.get("gateway").and_then(toml::Value::as_table);
-        let own =
-            gateway.and_then(|part| OWN_OF_GATEWAY.into_iter().find(|k| part.contains_key(*k)));
-        own.map_or(Ok(()), |key| {
-            Err(ProposeError::Own(format!("gateway.{key}")))
-        })
+        let parts = [
+            ("gateway", &OWN_OF_GATEWAY[..]),
+            ("footage", &OWN_OF_FOOTAGE[..]),
+        ];
+        for (name, keys) in parts {
+            let part = table.get(name).and_then(toml::Value::as_table);
+            let own = part.and_then(|part| keys.iter().find(|key| part.contains_key(**key)));
+            if let Some(key) = own {
+                return Err(ProposeError::Own(format!("{name}.{key}")));
+            }
+        }
+        Ok(())
     }
 }
 

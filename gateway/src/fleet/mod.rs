@@ -14,6 +14,7 @@ pub mod enrol; // a code becomes a certificate, a certificate its successor
 pub mod store; // in records.db
 mod task; // watches, asks, renews
 
+pub use store::{Revocation, revocation};
 pub use task::run;
 
 use crate::{

@@ -381,6 +381,51 @@ pub fn agents(records: &Records) -> Result<Vec<Agent>, RecordsError> {
     })
 }
 
+/// Whether and when a certificate and its agent were revoked.
+#[derive(Debug, Clone, Default)]
+pub struct Revocation {
+    /// The certificate is in the gateway's list.
+    pub is_listed: bool,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When its agent was revoked last.
+    pub agent_revoked_at: Option<Timestamp>,
+}
+
+impl Revocation {
+    /// True if it was revoked at `at` or before. As in `broker::access` a certificate that is listed stands for itself; one
+    /// that is not stands and falls with its agent.
+    pub fn is_over(&self, at: Timestamp) -> bool {
+        let revoked_at = match self.is_listed {
+            true => self.revoked_at,
+            false => self.agent_revoked_at,
+        };
+        revoked_at.is_some_and(|revoked| revoked <= at)
+    }
+}
+
+/// Looks whether a certificate was revoked.
+pub fn revocation(
+    records: &Records,
+    certificate: &Certificate,
+) -> Result<Revocation, RecordsError> {
+    records.write("look whether a certificate was revoked", |tx| {
+        let listed: Option<Option<Timestamp>> = tx
+            .prepare_cached("SELECT revoked_at FROM agent_certificate WHERE fingerprint = ?1")?
+            .query_row([&certificate.fingerprint], |row| time_if(row, 0))
+            .optional()?;
+        let agent: Option<Option<Timestamp>> = tx
+            .prepare_cached("SELECT revoked_at FROM agent WHERE name = ?1")?
+            .query_row([&certificate.name], |row| time_if(row, 0))
+            .optional()?;
+        Ok(Revocation {
+            is_listed: listed.is_some(),
+            revoked_at: listed.flatten(),
+            agent_revoked_at: agent.flatten(),
+        })
+    })
+}
+
 /// All certificates, the newest first.
 pub fn certificates(records: &Records) -> Result<Vec<Issued>, RecordsError> {
     records.write("read the certificates", |tx| {

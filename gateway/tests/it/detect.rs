@@ -40,6 +40,9 @@ impl Stage {
     fn new(kind: &str) -> Stage {
         let mut facts = Facts::default();
         facts.kinds.insert(Stage::place(), kind.to_owned());
+        if kind == gateway::registry::CAMERA {
+            facts.sees_since.insert(Stage::place(), i64::MIN);
+        }
         Stage {
             dictionary: Dictionary::default(),
             facts,
@@ -61,6 +64,7 @@ impl Stage {
             "combustible_gas" => "%LEL",
             "o2" => "%",
             name if name.ends_with("current") => "A",
+            name if name.starts_with("see.") || name.starts_with("health.") => "",
             _ => "mg/m3",
         };
         let (site, device) = Stage::place();
@@ -222,6 +226,31 @@ fn a_freezer_may_defrost_for_half_an_hour_but_not_stand_open() {
         "20 temperature=-18; 70 temperature=-9; 200 temperature=-18",
         &["20..90 -9.00"],
     );
+}
+
+#[test]
+fn what_a_camera_sees_is_judged_from_the_day_on_which_people_were_told_and_its_health_always() {
+    let mut rules = shipped();
+    let black = rules.iter().find(|r| r.id == "V-11-black").unwrap().clone();
+    rules.push(Rule {
+        id: "sees".into(),
+        point: "see.no_mask".into(),
+        ..black
+    });
+    let story = "10 see.no_mask=0; 5 see.no_mask=1 health.black=1; 10 see.no_mask=0; 5 see.no_mask=1; 10 see.no_mask=0";
+    let check = |since: Option<i64>, expected: &[&str]| {
+        let mut stage = Stage::new("camera");
+        let blocks = stage.blocks(story);
+        stage.facts.sees_since = since.map(|ms| (Stage::place(), ms)).into_iter().collect();
+        let signals = play(&mut stage.rules(rules.clone()), &blocks);
+        assert_eq!(lines(&signals, "sees"), expected, "{since:?}");
+        assert_eq!(lines(&signals, "V-11-black"), ["10..open 1.00"]);
+    };
+    check(Some(START), &["10..15 1.00", "25..30 1.00"]);
+    check(Some(START + 20 * MINUTE), &["25..30 1.00"]);
+    // In the middle of an episode: it begins there.
+    check(Some(START + 12 * MINUTE), &["12..15 1.00", "25..30 1.00"]);
+    check(None, &[]);
 }
 
 #[test]

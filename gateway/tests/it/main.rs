@@ -2,6 +2,7 @@
 
 mod coverage;
 mod detect;
+mod footage;
 mod influx;
 mod ingest;
 mod records;

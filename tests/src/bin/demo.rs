@@ -77,8 +77,10 @@ fn main() -> anyhow::Result<()> {
     eprintln!("OneDoor demo: getting ready");
     let binaries = setup::everything()?;
     let fails = if arguments.headless { 2 } else { 0 };
-    let plan = Plan::demo(data, fails)?;
-    eprintln!("  starting three sites, their agents, the gateway and the credit platform …");
+    let plan = Plan::demo(data, fails)?.with_cameras();
+    eprintln!(
+        "  starting three sites with two cameras, their agents, the gateway and the credit platform …"
+    );
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let stop = Arc::new(AtomicBool::new(false));
     let pressed = stop.clone();
@@ -108,7 +110,9 @@ fn with_a_person(
     );
     println!("  data      {}", world.data.display());
     println!();
-    println!("  Training: time is compressed, one second here is two minutes at the sites.");
+    println!(
+        "  Training: time is compressed, one second here is two minutes at the sites; cameras run in real time."
+    );
     println!("  The first signals come within a minute. Ctrl-C stops everything in order.");
     while !stop.load(Ordering::Relaxed) && until.is_none_or(|end| Instant::now() < end) {
         world.check()?;

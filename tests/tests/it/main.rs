@@ -1,8 +1,11 @@
 //! The whole system, one story per file.
 
+mod camera;
 mod clock;
 mod configuration;
 mod enrol;
+mod footage_box;
+mod footage_killed;
 mod hj212;
 mod hj212_control;
 mod influx_servers;

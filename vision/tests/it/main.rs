@@ -1,6 +1,7 @@
 //! The real process on rendered frames and, where the shared folder is, on photographs; and everything that can happen to it,
 //! seen from the agent that has it.
 
+mod footage; // masked pictures of what was seen
 mod looks; // persons and what they wear
 mod masking; // no face is left
 mod process; // killed, stopped, starved, talking rubbish

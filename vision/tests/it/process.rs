@@ -73,7 +73,10 @@ async fn killed_in_the_middle_it_is_replaced_after_a_second() {
             unreachable!()
         })
     };
-    sleep(Duration::from_millis(120)).await;
+    let before = agent.metrics.vision.looks.get();
+    while agent.metrics.vision.looks.get() < before + 3 {
+        sleep(Duration::from_millis(7)).await;
+    }
     signal(process, "-KILL");
     let (answered, error) = asks.await.unwrap();
     assert!(

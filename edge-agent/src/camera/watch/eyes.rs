@@ -32,6 +32,9 @@ use std::{
 };
 use tokio::sync::watch::Receiver;
 
+/// Begins the points of models on trial.
+const SHADOW: &str = "shadow.";
+
 /// Looks at one camera.
 pub struct Eyes<'a> {
     camera: &'a DeviceId,
@@ -197,14 +200,18 @@ impl<'a> Eyes<'a> {
     /// Stores what changed: each reason in a record of its own, since a record has room for one.
     async fn tell(&self, frame: &Frame, step: Step) {
         let counts = &self.sink.metrics.camera;
-        let mut records = Vec::new();
+        if let Some(footage) = &self.sink.footage {
+            footage.saw(self.camera, step.frame);
+        }
+        let (mut records, mut sightings) = (Vec::new(), Vec::new());
         if !step.changed.is_empty() {
             records.push(Record::of(self.camera.clone(), frame.at, step.changed));
         }
         for (reading, sighting) in step.sightings {
             counts.sightings.add(1);
             tracing::info!(camera = %self.camera, point = %sighting.point, zone = sighting.zone, track = sighting.track, "seen");
-            let said = serde_json::to_vec(&Told::Sighting(sighting));
+            let said = serde_json::to_vec(&Told::Sighting(sighting.clone()));
+            sightings.push(sighting);
             records.push(Record {
                 raw: said.expect("a sighting is always JSON"),
                 ..Record::of(self.camera.clone(), frame.at, vec![reading])
@@ -213,6 +220,15 @@ impl<'a> Eyes<'a> {
         for record in records {
             self.sink.store(&record, false).await;
             counts.change_delays.add(frame.came.elapsed());
+        }
+        // Of what a model on trial sees nobody is told, so nobody is shown in it.
+        let raised = sightings
+            .iter()
+            .filter(|s| !s.point.as_str().starts_with(SHADOW));
+        for sighting in raised {
+            if let Some(footage) = &self.sink.footage {
+                footage.sighted(self.camera, sighting).await;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import type { Text } from "../i18n/index.tsx";
 import { learnClock, refresh } from "../live.ts";
-import type { Checks, Correction, CreditAction, GroundName, NewConfiguration, OrderAction } from "./model.ts";
+import type { Checks, Correction, CreditAction, FootagePart, GroundName, NewConfiguration, OrderAction } from "./model.ts";
 import type { paths } from "./schema.d.ts";
 
 /** What the gateway refused, in its own words. */
@@ -28,6 +28,22 @@ async function clocked<T extends { now: number }>(asked: Promise<{ data?: T; err
   const page = await told(asked);
   learnClock(page.now);
   return page;
+}
+
+/** The bytes of an answer, exactly as many as were announced. */
+async function bytesOf(stream: ReadableStream<Uint8Array>, announced: number, got: (bytes: number) => void): Promise<Uint8Array> {
+  const bytes = new Uint8Array(announced), reader = stream.getReader();
+  for (let at = 0; ;) {
+    const { done, value } = await reader.read();
+    if (done) { if (at !== announced) throw new Lengthy(at, announced); return bytes; }
+    if (at + value.length > announced) { void reader.cancel(); throw new Lengthy(at + value.length, announced); }
+    bytes.set(value, at);
+    got(at += value.length);
+  }
+}
+/** A file that is shorter or longer than its manifest says. */
+export class Lengthy extends Error {
+  constructor(readonly got: number, readonly announced: number) { super(`${got} bytes, announced ${announced}`); }
 }
 
 export const api = {
@@ -61,6 +77,15 @@ export const api = {
   },
   configuration: (agent: string) => told(client.GET("/api/agents/{agent}/configuration", { params: { path: { agent } } })),
   configure: async (agent: string, body: NewConfiguration) => { await told(client.POST("/api/agents/{agent}/configuration", { params: { path: { agent } }, body })); refresh(); },
+  footage: (query: { site?: string; camera?: string; case?: string; limit?: number }) => told(client.GET("/api/footage", { params: { query } })),
+  oneFootage: (id: string) => told(client.GET("/api/footage/{id}", { params: { path: { id } } })),
+  /** A part of footage; what has come of it is told to `got`. The gateway puts on record that it was fetched. */
+  part: async (id: string, part: FootagePart, got: (bytes: number) => void, signal: AbortSignal) =>
+    bytesOf(await told<unknown>(client.GET("/api/footage/{id}/parts/{role}", { params: { path: { id, role: part.role } }, parseAs: "stream", signal })) as ReadableStream<Uint8Array>, part.bytes, got),
+  partUrl: (id: string, role: FootagePart["role"]) => `/api/footage/${encodeURIComponent(id)}/parts/${role}`,
+  unmask: async (id: string, reason: string) => { await told(client.POST("/api/footage/{id}/unmask", { params: { path: { id } }, body: { reason } })); refresh(); },
+  approveUnmasking: async (id: string) => { await told(client.POST("/api/footage/{id}/unmask/approve", { params: { path: { id } } })); refresh(); },
+  cameras: (site?: string) => told(client.GET("/api/cameras", { params: { query: { site } } })),
   status: () => clocked(client.GET("/api/status")),
   bundleUrl: (id: string) => `/api/evidence/${encodeURIComponent(id)}/bundle`,
 };

@@ -45,3 +45,10 @@ export type ConfigurationPage = Schemas["ConfigurationPage"];
 export type ConfigurationVersion = Schemas["VersionView"];
 export type NewConfiguration = Schemas["NewConfiguration"];
 export type Plan = Schemas["PlanView"];
+/** What a rule says, with what it rests on. */
+export type RuleWords = Pick<Limit, "text" | "standard" | "clause">;
+export type Footage = Schemas["FootageView"];
+export type FootagePart = Schemas["FootagePart"];
+export type Unmasking = Schemas["UnmaskingView"];
+export type Camera = Schemas["CameraView"];
+export type SeeingRule = Schemas["SeeingRule"];

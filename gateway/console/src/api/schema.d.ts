@@ -109,6 +109,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cameras": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The registered cameras. */
+        get: operations["cameras"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cases": {
         parameters: {
             query?: never;
@@ -279,6 +296,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/footage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Footage, the newest first. */
+        get: operations["footage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/footage/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One. */
+        get: operations["one"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/footage/{id}/parts/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The bytes of a part, as they are on disk; who fetches them is in the history before the first one is given. An original is
+         *     given only after it was approved, and is encrypted for two custodians.
+         */
+        get: operations["part"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/footage/{id}/unmask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for the original, with a reason. Two reviewers, neither of whom asked, must approve. */
+        post: operations["unmask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/footage/{id}/unmask/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves that somebody else may have the original. */
+        post: operations["approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/inspection/plan": {
         parameters: {
             query?: never;
@@ -408,7 +513,7 @@ export interface components {
          * @description What a person may do beside looking.
          * @enum {string}
          */
-        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents" | "control_devices";
+        Act: "take_up" | "set_aside" | "confirm" | "note_objection" | "change_record" | "keep_agents" | "control_devices" | "ask_unmasking" | "approve_unmasking";
         /**
          * @description What can be done with an entry.
          * @enum {string}
@@ -554,6 +659,21 @@ export interface components {
              * @description Codes that were wrong, used or expired, since the start.
              */
             wrong_codes: number;
+        };
+        /** @description Somebody who approved. */
+        ApprovalView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who. */
+            who: string;
+        };
+        /** @description Why the original is needed. */
+        AskUnmasking: {
+            /** @description In a sentence. */
+            reason: string;
         };
         /** @description What became of readings: `expected + extra = in_time + late + missing + silent`, always. */
         BalanceView: {
@@ -707,6 +827,29 @@ export interface components {
             III: number;
             /** @description 严重. */
             IV: number;
+        };
+        /** @description A camera, and what people were told of it. */
+        CameraView: {
+            /** @description Its id. */
+            id: string;
+            /** @description Where exactly; empty if it is not stated. */
+            location: string;
+            /** @description What is missing before anything that it sees is judged or kept; its own health is judged all the same. */
+            missing: components["schemas"]["Text"][];
+            /** @description Its name. */
+            name: components["schemas"]["Text"];
+            /** @description The newest footage that shows how it looks. */
+            overview?: string | null;
+            /** @description The day on which that was published, `2026-01-15`; empty if it was not. */
+            published: string;
+            /** @description What for; empty if it is not stated. */
+            purpose: string;
+            /** @description The rules on what it sees. */
+            rules: components["schemas"]["SeeingRule"][];
+            /** @description The sign on site; empty if there is none. */
+            sign: string;
+            /** @description The site. */
+            site: string;
         };
         /** @description A case in one line. */
         CaseLine: {
@@ -1214,6 +1357,113 @@ export interface components {
              */
             now: number;
         };
+        /**
+         * @description Why footage was cut.
+         * @enum {string}
+         */
+        FootageOccasion: "sighting" | "overview" | "unknown";
+        /** @description A file of footage. */
+        FootagePart: {
+            /**
+             * Format: int64
+             * @description Its length.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description Frames in it; 0 if it has none.
+             */
+            frames: number;
+            /**
+             * Format: int64
+             * @description The first frame in it.
+             */
+            from?: number | null;
+            /** @description Where frames are missing: the last before and the first after each hole. */
+            holes: number[][];
+            /** @description As the agent said it. */
+            media_type: string;
+            /** @description What it is. */
+            role: components["schemas"]["PartRole"];
+            /** @description Its hash. */
+            sha256: string;
+            /** @description Where it is. */
+            state: components["schemas"]["FootageState"];
+            /**
+             * Format: int64
+             * @description The last frame in it.
+             */
+            to?: number | null;
+        };
+        /**
+         * @description Where a file of footage is.
+         * @enum {string}
+         */
+        FootageState: "here" | "coming" | "at_site" | "wanted" | "deleted" | "refused";
+        /** @description The pictures of one occasion. */
+        FootageView: {
+            /**
+             * Format: int64
+             * @description The frame at which it was found.
+             */
+            at: number;
+            /** @description The camera. */
+            camera: string;
+            /** @description Its name. */
+            camera_name: components["schemas"]["Text"];
+            /** @description Cases that it belongs to. */
+            cases: string[];
+            /**
+             * Format: int64
+             * @description When it was cut.
+             */
+            cut_at?: number | null;
+            /** @description SHA-256 of the manifest's text. */
+            id: string;
+            /** @description Models that found what was masked. */
+            masked_by: components["schemas"]["PictureModel"][];
+            /** @description Models that found it. */
+            models: components["schemas"]["PictureModel"][];
+            not_taken?: null | components["schemas"]["Text"];
+            /** @description Why it was cut. */
+            occasion: components["schemas"]["FootageOccasion"];
+            /** @description Its files. */
+            parts: components["schemas"]["FootagePart"][];
+            /** @description The point that became 1. */
+            point?: string | null;
+            /**
+             * Format: int64
+             * @description When the manifest came.
+             */
+            received_at: number;
+            /** @description The site. */
+            site: string;
+            unmasking?: null | components["schemas"]["UnmaskingView"];
+            /** @description Who looked at it, the latest first. */
+            viewers: components["schemas"]["FootageViewer"][];
+            /** @description Name of the zone; empty where the whole picture counts. */
+            zone: string;
+        };
+        /** @description Somebody who looked at footage. */
+        FootageViewer: {
+            /**
+             * Format: int64
+             * @description When first.
+             */
+            first_at: number;
+            /**
+             * Format: int64
+             * @description When last.
+             */
+            last_at: number;
+            /**
+             * Format: int64
+             * @description How many parts were fetched, the same one twice counted twice.
+             */
+            times: number;
+            /** @description Who. */
+            who: string;
+        };
         /** @description A time without values. */
         Gap: {
             /**
@@ -1432,6 +1682,11 @@ export interface components {
             time_scale: number;
         };
         /**
+         * @description What a part of footage is.
+         * @enum {string}
+         */
+        PartRole: "before" | "still" | "after" | "clip" | "detections" | "original";
+        /**
          * @description Whether a part of the gateway does its work.
          * @enum {string}
          */
@@ -1477,6 +1732,13 @@ export interface components {
          * @enum {string}
          */
         PeriodView: "minute" | "hour" | "day";
+        /** @description A model, by what its file is. */
+        PictureModel: {
+            /** @description Name of its manifest. */
+            name: string;
+            /** @description SHA-256 of its file. */
+            sha256: string;
+        };
         /** @description The plan. */
         PlanView: {
             /**
@@ -1646,6 +1908,60 @@ export interface components {
             /** @description Its value. */
             value: string;
         };
+        /** @description How good a rule on what cameras see is at a site, by what people decided. */
+        SeeingRule: {
+            /**
+             * Format: int64
+             * @description Days on which a camera of the site gave the point, each camera counted, of the last 30.
+             */
+            camera_days: number;
+            /** @description Cases that were confirmed because of it. */
+            confirmed: number;
+            /** @description … once so many cases are decided. */
+            decided_min: number;
+            /**
+             * Format: int64
+             * @description Signals of the last 30 days whose cases were set aside.
+             */
+            false_alarms: number;
+            /**
+             * Format: double
+             * @description The same for each camera and day; nothing while there is none.
+             */
+            false_alarms_per_day?: number | null;
+            /** @description True while it works in shadow: its signals are recorded and open no case. */
+            is_shadow: boolean;
+            /** @description The models behind its sightings; another model is counted from the start. */
+            models: components["schemas"]["PictureModel"][];
+            /** @description The point it looks at. */
+            point: string;
+            /**
+             * Format: double
+             * @description The share of confirmed ones; nothing while none is decided.
+             */
+            precision?: number | null;
+            /**
+             * Format: double
+             * @description Below this share the rule works in shadow …
+             */
+            precision_min: number;
+            /** @description The rule. */
+            rule: string;
+            /** @description Cases that were set aside. */
+            set_aside: number;
+            /**
+             * Format: int64
+             * @description Signals that were raised in shadow.
+             */
+            shadow_signals: number;
+            /** @description What it says. */
+            title: components["schemas"]["Text"];
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
         /** @description A chart. */
         SeriesView: {
             /** @description Buckets, for long ones. */
@@ -1717,6 +2033,8 @@ export interface components {
             rule: string;
             /** @description How urgent. */
             severity: components["schemas"]["Severity"];
+            /** @description True if it was raised in shadow: it is recorded, and opens no case. */
+            shadow: boolean;
             /** @description Where. */
             site: string;
             /** @description What it says. */
@@ -1901,6 +2219,27 @@ export interface components {
             en: string;
             /** @description Chinese. */
             zh: string;
+        };
+        /**
+         * @description How it stands with an original.
+         * @enum {string}
+         */
+        UnmaskingState: "asked" | "approved" | "here";
+        /** @description The wish to have an original. */
+        UnmaskingView: {
+            /** @description Who approved. */
+            approvals: components["schemas"]["ApprovalView"][];
+            /**
+             * Format: int64
+             * @description When.
+             */
+            asked_at: number;
+            /** @description Who asked. */
+            asked_by: string;
+            /** @description Why. */
+            reason: string;
+            /** @description How it stands. */
+            state: components["schemas"]["UnmaskingState"];
         };
         /** @description Who is signed in. */
         UserView: {
@@ -2321,6 +2660,36 @@ export interface operations {
             };
         };
     };
+    cameras: {
+        parameters: {
+            query?: {
+                /** @description Of this site; of all if left out. */
+                site?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraView"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
     cases: {
         parameters: {
             query?: {
@@ -2602,6 +2971,227 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FleetPage"];
+                };
+            };
+        };
+    };
+    footage: {
+        parameters: {
+            query?: {
+                /** @description Of this site. */
+                site?: string | null;
+                /** @description Of this camera. */
+                camera?: string | null;
+                /** @description Of this case: of its signals' cameras, points and times. It is listed as a whole, the oldest first. */
+                case?: string | null;
+                /** @description The newest so many, 50 if left out, at most 500. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    part: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                role: components["schemas"]["PartRole"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    unmask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskUnmasking"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
         };

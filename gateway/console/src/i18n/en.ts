@@ -1,7 +1,9 @@
 // English texts of the console. The type makes a missing key a compile error; a test also compares placeholders.
 import type { Key } from "./zh.ts";
+import { enCameras } from "./en-cameras.ts";
 
 export const en: Record<Key, string> = {
+  ...enCameras,
   "app.name": "OneDoor",
   "app.menu": "Main menu",
   "nav.overview": "Overview",

@@ -1,5 +1,8 @@
 // Chinese texts of the console. The keys are the same as in en.ts; a test checks it.
+import { zhCameras } from "./zh-cameras.ts";
+
 export const zh = {
+  ...zhCameras,
   "app.name": "一门 · 非现场监管",
   "app.menu": "主菜单",
   "nav.overview": "总览",

@@ -5,7 +5,7 @@ import { LineChart, type LineSeriesOption } from "echarts/charts";
 import { DataZoomComponent, GridComponent, MarkAreaComponent, MarkLineComponent, TooltipComponent, type GridComponentOption, type TooltipComponentOption } from "echarts/components";
 import { CanvasRenderer } from "echarts/renderers";
 import { useI18n, type Key, type Translate } from "../i18n/index.tsx";
-import { duration, limit as limitText, number, quantity, tick, time, unitWord } from "../format.ts";
+import { duration, limit as limitText, number, quantity, tick, time, unitWord, YES_NO } from "../format.ts";
 import { holes } from "./holes.ts";
 import { gatewayNow } from "../live.ts";
 import { rank, type Limit, type Series, type SignalLine } from "../api/model.ts";
@@ -76,7 +76,7 @@ function marks(props: ChartProps, t: Translate): Partial<LineSeriesOption> {
 
 function option(props: ChartProps, t: Translate): Option {
   const { series, limits } = props;
-  const span = series.to - series.from;
+  const span = series.to - series.from, isYesNo = series.unit === YES_NO;
   const drawn = lines(props, t);
   const last = drawn.length - 1;
   drawn[last] = { ...drawn[last], ...marks(props, t) };
@@ -100,8 +100,9 @@ function option(props: ChartProps, t: Translate): Option {
     },
     xAxis: { type: "time", min: series.from, max: series.to, axisLabel: { formatter: (ms: number) => tick(ms, span), hideOverlap: true, color: "#56606b" }, axisLine: { onZero: false, lineStyle: { color: "#aab3bb" } }, splitLine: { show: false } },
     yAxis: {
-      type: "value", scale: true, splitNumber: 4, axisLabel: { showMinLabel: false, showMaxLabel: false, color: "#56606b", formatter: (v: number) => number(v) }, splitLine: { lineStyle: { color: "#eceff1" } },
-      min: (v: { min: number; max: number }) => pad(v, limits, -1), max: (v: { min: number; max: number }) => pad(v, limits, 1),
+      type: "value", scale: true, splitNumber: 4, splitLine: { lineStyle: { color: "#eceff1" } },
+      axisLabel: { showMinLabel: isYesNo, showMaxLabel: isYesNo, color: "#56606b", formatter: (v: number) => (isYesNo ? quantity(v, YES_NO, t) : number(v)) },
+      ...(isYesNo ? { min: 0, max: 1, interval: 1 } : { min: (v: { min: number; max: number }) => pad(v, limits, -1), max: (v: { min: number; max: number }) => pad(v, limits, 1) }),
     },
     dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: true }],
     series: drawn,

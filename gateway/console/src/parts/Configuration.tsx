@@ -4,6 +4,7 @@ import { Alert, Button, Input } from "antd";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { ConfigurationPage, ConfigurationVersion, FleetLine } from "../api/model.ts";
+import { draftOf, dropDraft } from "../drafts.ts";
 import { Loading, refusal, useLoad } from "./load.tsx";
 import { Nothing, When } from "./words.tsx";
 import { useUser } from "../session.tsx";
@@ -29,11 +30,12 @@ export function Configuration({ agent }: { agent: string }) {
 function Body({ page, reload }: { page: ConfigurationPage; reload: () => void }) {
   const { t } = useI18n();
   const may = useUser().may.includes("keep_agents");
-  const [edits, setEdits] = useState(false);
+  const [edits, setEdits] = useState(may && draftOf(page.agent) != null);
+  const close = () => { dropDraft(page.agent); setEdits(false); };
   return (
     <>
       {page.versions.length === 0 ? <Nothing>{t("conf.none")}</Nothing> : page.versions.map((version, place) => <Version key={version.version} of={version} open={place === 0} />)}
-      {edits && may ? <Editor page={page} onDone={() => { setEdits(false); reload(); }} onCancel={() => setEdits(false)} />
+      {edits && may ? <Editor page={page} onDone={() => { close(); reload(); }} onCancel={close} />
         : <p><Button onClick={() => setEdits(true)} disabled={!may} title={may ? undefined : t("conf.adminOnly")} data-edit>{t("conf.edit")}</Button>{!may && <span className="muted small"> {t("conf.adminOnly")}</span>}</p>}
     </>
   );
@@ -56,8 +58,8 @@ function Version({ of, open }: { of: ConfigurationVersion; open: boolean }) {
 function Editor({ page, onDone, onCancel }: { page: ConfigurationPage; onDone: () => void; onCancel: () => void }) {
   const words = useI18n();
   const { t } = words;
-  const newest = page.versions[0];
-  const [text, setText] = useState(newest?.text ?? "");
+  const newest = page.versions[0], prepared = draftOf(page.agent);
+  const [text, setText] = useState(prepared ?? newest?.text ?? "");
   const [files, setFiles] = useState<[string, string][]>(Object.entries(newest?.files ?? {}));
   const [why, setWhy] = useState("");
   const [tried, setTried] = useState(false);
@@ -75,6 +77,7 @@ function Editor({ page, onDone, onCancel }: { page: ConfigurationPage; onDone: (
   };
   return (
     <form className="confedit" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
+      {prepared != null && <p className="cannot" data-prepared>{t("conf.prepared")}</p>}
       <p className="muted small">{t("conf.help")}</p>
       <label>{t("conf.text")}<Input.TextArea className="num" value={text} onChange={(event) => setText(event.target.value)} autoSize={{ minRows: 8, maxRows: 30 }} name="text" spellCheck={false} placeholder={EXAMPLE} /></label>
       {files.map(([name, body], place) => (

@@ -2,6 +2,8 @@
 import { lazy, Suspense } from "react";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
+import { isYesNo } from "../footage/words.ts";
+import { YES_NO } from "../format.ts";
 import { Loading, useLoad } from "./load.tsx";
 import { gatewayNow } from "../live.ts";
 import type { Limit, SignalLine } from "../api/model.ts";
@@ -25,7 +27,7 @@ export function PointChart(props: PointChartProps) {
   const waiting = <p className="reading" style={{ minHeight: props.height ?? 240 }}>{t("load.reading", { what: t("what.series") })}</p>;
   return (
     <Loading of={series} what="what.series">
-      {(data) => <Suspense fallback={waiting}><Chart series={data} label={props.label} limits={props.limits} signals={props.signals.filter((s) => s.device === device && s.point === point)} height={props.height} /></Suspense>}
+      {(data) => <Suspense fallback={waiting}><Chart series={isYesNo(point) ? { ...data, unit: YES_NO } : data} label={props.label} limits={isYesNo(point) ? [] : props.limits} signals={props.signals.filter((s) => s.device === device && s.point === point)} height={props.height} /></Suspense>}
     </Loading>
   );
 }

@@ -7,6 +7,7 @@ import type { FleetDevice, FleetPage, Order } from "../api/model.ts";
 import { duration } from "../format.ts";
 import { Configuration, ConfigurationWords } from "../parts/Configuration.tsx";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
+import { pointWord } from "../footage/words.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { OrderDialog } from "../parts/OrderDialog.tsx";
 import { whyWord } from "../parts/why.ts";
@@ -88,7 +89,8 @@ function OrderTable({ orders }: { orders: Order[] }) {
 }
 
 function Devices({ devices }: { devices: FleetDevice[] }) {
-  const { t, tx, lang } = useI18n();
+  const words = useI18n();
+  const { t, tx, lang } = words;
   if (devices.length === 0) return <Nothing>{t("fleet.noDevices")}</Nothing>;
   return (
     <table className="table stack devices">
@@ -98,7 +100,7 @@ function Devices({ devices }: { devices: FleetDevice[] }) {
           const every = [...new Set(d.points.map((p) => (p.every_ms == null ? t("fleet.noPromise") : t("fleet.everyOf", { d: duration(p.every_ms, t) }))))];
           return (
             <tr key={d.device} data-device={d.device}>
-              <td><strong>{d.name ? tx(d.name) : d.device}</strong><div className="muted small">{d.points.map((p) => tx(p.label)).join(lang === "zh" ? "、" : ", ")}</div></td>
+              <td><strong>{d.name ? tx(d.name) : d.device}</strong><div className="muted small">{d.points.map((p) => pointWord(p.label, words)).join(lang === "zh" ? "、" : ", ")}</div></td>
               <td data-label={t("fleet.state")}><AgentState of={d.state} />{d.source?.state === "silent" && <div className="muted small">{whyWord(d.source.why ?? "unspecified", t)} <Age at={d.source.since} /></div>}</td>
               <td data-label={t("overview.lastReading")}><Age at={d.last_reading_at} /></td>
               <td data-label={t("fleet.every")}>{every.join(lang === "zh" ? "；" : "; ")}</td>

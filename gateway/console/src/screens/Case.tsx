@@ -5,6 +5,8 @@ import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { Act, CasePage, CasePoint, SignalLine } from "../api/model.ts";
 import { duration, limit, number, quantity } from "../format.ts";
+import { FootagePanel } from "../footage/Footage.tsx";
+import { isYesNo, pointWord } from "../footage/words.ts";
 import { Loading, refusal, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { DecisionDialog, type Choice } from "../parts/DecisionDialog.tsx";
@@ -22,9 +24,10 @@ export default function Case({ id }: { id: string }) {
 }
 
 function Body({ page }: { page: CasePage }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   // Of one device the point's name is enough; of several the device is said as well.
-  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${tx(p.label)}` : tx(p.label));
+  const named = (p: CasePoint) => (page.devices.length > 1 ? `${tx(p.device_name)} · ${pointWord(p.label, words)}` : pointWord(p.label, words));
   const pointOf = (s: SignalLine) => page.points.find((p) => p.device === s.device && p.point === s.point);
   const lead = page.points[0];
   // While it goes on the window grows in steps of a sixth of its margin, so that not each event reads the chart anew.
@@ -40,14 +43,15 @@ function Body({ page }: { page: CasePage }) {
       </div>
       <dl className="facts-strip">
         {page.score != null && <div><dt>{t("case.score")}</dt><dd className="num">{t("case.scoreOf", { n: number(page.score) })}</dd></div>}
-        {page.measured != null && <div><dt>{t("case.measured")}{lead && ` · ${named(lead)}`}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
-        {page.permitted != null && page.limit != null && <div><dt>{t("case.limit")}</dt><dd className="num">{limit(page.permitted, page.limit, page.unit, t)}</dd></div>}
+        {page.measured != null && !(lead && isYesNo(lead.point)) && <div><dt>{t("case.measured")}{lead && ` · ${named(lead)}`}</dt><dd className="num hot">{quantity(page.measured, page.unit, t)}</dd></div>}
+        {page.permitted != null && page.limit != null && !(lead && isYesNo(lead.point)) && <div><dt>{t("case.limit")}</dt><dd className="num">{limit(page.permitted, page.limit, page.unit, t)}</dd></div>}
         <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} bare /></dd></div>
         <div><dt>{t("chart.opened")}</dt><dd><When at={page.opened_at} full /></dd></div>
       </dl>
       <Actions page={page} />
       <div className="twocol">
         <div>
+        {page.devices.some((d) => d.kind === "camera") && <section><h2>{t("foot.title")}</h2><FootagePanel of={{ case: page.id }} rules={(f) => page.rules.filter((r) => page.signals.some((s) => s.rule === r.id && s.device === f.camera && s.point === f.point))} opens /></section>}
         <section>
           <h2>{t("case.before")}</h2>
           {page.points.map((p, i) => <div className="card" key={`${p.device}/${p.point}`}><PointChart site={page.site} device={p.device} point={p.point} label={named(p)} limits={p.limits} signals={page.signals} from={page.window_from} to={to} height={i === 0 ? 300 : 200} /></div>)}
@@ -61,7 +65,7 @@ function Body({ page }: { page: CasePage }) {
           <section><h2>{t("case.fitness")}</h2><div className="card">{page.devices.map((d) => <FitnessLine key={d.id} of={d} />)}</div></section>
         </div>
       </div>
-      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : tx(s.point_label); }} /></section>}
+      {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : pointWord(s.point_label, words); }} /></section>}
     </>
   );
 }

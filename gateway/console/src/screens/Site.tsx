@@ -1,11 +1,13 @@
 // A site: every point with its curve, every instrument with what it may be used for, every signal.
 import { useState } from "react";
 import { Segmented } from "antd";
-import { useI18n, type Key, type Text } from "../i18n/index.tsx";
+import { useI18n, type I18n, type Key, type Text } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { PointLine, SignalLine, SitePage } from "../api/model.ts";
-import { day, limit, quantity } from "../format.ts";
+import { day, limit, quantity, YES_NO } from "../format.ts";
 import { DayTable, Gaps } from "../parts/Balance.tsx";
+import { FootagePanel } from "../footage/Footage.tsx";
+import { isYesNo, pointWord } from "../footage/words.ts";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { PointChart } from "../parts/PointChart.tsx";
 import { Against, Age, FitnessLine, Lasted, Nothing, Quality, SeverityTag, StatusWord, When } from "../parts/words.tsx";
@@ -20,11 +22,12 @@ export default function Site({ id }: { id: string }) {
 }
 
 function Body({ page }: { page: SitePage }) {
-  const { t, tx, lang } = useI18n();
+  const words = useI18n();
+  const { t, tx, lang } = words;
   const { query } = useRoute();
   const span = SPANS.find(([name]) => name === query.get("w")) ?? SPANS[0]!;
   const { site } = page;
-  const named = pointNames(page, tx);
+  const named = pointNames(page, words);
   return (
     <>
       <div className="head">
@@ -41,10 +44,11 @@ function Body({ page }: { page: SitePage }) {
             <Segmented aria-label={t("site.window")} value={span[0]} onChange={(value) => setQuery("w", String(value))} options={SPANS.map(([value]) => ({ value, label: t(`site.w.${value}` as Key) }))} />
           </div>
           <div className="charts">
-            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={210} /></div>)}
+            {page.points.map((p) => <div className="card" key={`${p.device}/${p.name}`}><PointChart site={site.id} device={p.device} point={p.name} label={named(p)} limits={p.limits} signals={page.signals} span={span[1]} height={isYesNo(p.name) ? 90 : 210} /></div>)}
           </div>
         </section>
       )}
+      {page.devices.some((d) => d.kind === "camera") && <section><div className="sectionhead"><h2>{t("foot.title")}</h2><a href={`${href("cameras")}?site=${encodeURIComponent(site.id)}`}>{t("nav.cameras")}</a></div><FootagePanel of={{ site: site.id }} rules={(f) => page.points.find((p) => p.device === f.camera && p.name === f.point)?.limits ?? []} /></section>}
       <section data-coverage><h2>{t("cov.title")}</h2><DayTable days={[{ day: day(page.now), balance: page.coverage }]} /></section>
       <section><h2>{t("gap.title")}</h2><Gaps gaps={page.gaps} withAgent /></section>
       <section><h2>{t("site.signals")}</h2><Signals signals={page.signals} named={(s) => named({ device: s.device, label: s.point_label })} /></section>
@@ -55,10 +59,10 @@ function Body({ page }: { page: SitePage }) {
 
 type Named = (point: { device: string; label: Text }) => string;
 /** A point's name with its device's, since a site has several temperatures. */
-function pointNames(page: SitePage, tx: (text: Text) => string): Named {
-  const devices = new Map(page.devices.map((d) => [d.id, tx(d.name)]));
+function pointNames(page: SitePage, words: Pick<I18n, "t" | "tx">): Named {
+  const devices = new Map(page.devices.map((d) => [d.id, words.tx(d.name)]));
   return ({ device, label }) => {
-    const [of, what] = [devices.get(device), tx(label)];
+    const [of, what] = [devices.get(device), pointWord(label, words)];
     return of && !what.startsWith(of) ? `${of} · ${what}` : what;
   };
 }
@@ -75,10 +79,10 @@ function Points({ points, named }: { points: PointLine[]; named: Named }) {
           {points.map((p) => (
             <tr key={`${p.device}/${p.name}`}>
               <td>{named(p)}</td>
-              <td className="right num value">{quantity(p.value, p.unit, t)}</td>
+              <td className="right num value">{quantity(p.value, isYesNo(p.name) ? YES_NO : p.unit, t)}</td>
               <td><Quality of={p.quality} /></td>
               <td><Age at={p.at} /></td>
-              <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
+              <td className="num">{p.limits.length === 0 ? <span className="muted">{t("site.noLimit")}</span> : p.limits.map((l) => <div key={l.rule} title={tx(l.text)}>{isYesNo(p.name) ? t("no") : limit(l.permitted, l.value, p.unit, t)} <span className="muted">{l.standard} {l.clause}</span></div>)}</td>
             </tr>
           ))}
         </tbody>
@@ -88,7 +92,8 @@ function Points({ points, named }: { points: PointLine[]; named: Named }) {
 }
 
 export function Signals({ signals, named }: { signals: SignalLine[]; named?: (signal: SignalLine) => string }) {
-  const { t, tx } = useI18n();
+  const words = useI18n();
+  const { t, tx } = words;
   const [all, setAll] = useState(false);
   if (signals.length === 0) return <Nothing>{t("site.noSignals")}</Nothing>;
   const sorted = [...signals].sort((a, b) => Number(a.closed_at != null) - Number(b.closed_at != null) || b.opened_at - a.opened_at);
@@ -99,8 +104,8 @@ export function Signals({ signals, named }: { signals: SignalLine[]; named?: (si
           const line = (
             <>
               <span className="tag"><SeverityTag of={s.severity} /></span>
-              <span className="what"><strong>{named ? named(s) : tx(s.point_label)}</strong><span>{tx(s.title)}</span></span>
-              <span className="facts"><Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} /><span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
+              <span className="what"><strong>{named ? named(s) : pointWord(s.point_label, words)}</strong><span>{tx(s.title)}</span></span>
+              <span className="facts">{!isYesNo(s.point) && <Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} />}<span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
               <span className="side"><span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
             </>
           );

@@ -6,6 +6,7 @@ mod control; // orders to devices
 mod coverage; // completeness and agents
 mod credit; // credit records
 mod fleet; // agents
+mod footage; // footage and cameras
 mod plan; // the visit plan
 mod site; // sites, signals, series
 mod status; // the gateway itself
@@ -16,6 +17,7 @@ pub use control::*;
 pub use coverage::*;
 pub use credit::*;
 pub use fleet::*;
+pub use footage::*;
 pub use plan::*;
 pub use site::*;
 pub use status::*;

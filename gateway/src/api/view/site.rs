@@ -176,6 +176,8 @@ pub struct SignalLine {
     pub unit: String,
     /// Its case.
     pub case: Option<String>,
+    /// True if it was raised in shadow: it is recorded, and opens no case.
+    pub shadow: bool,
 }
 
 /// A site with everything.

@@ -12,7 +12,7 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
             9000,
             "chen",
             "inspector",
-            ["take_up", "set_aside", "note_objection"].as_slice(),
+            ["take_up", "set_aside", "note_objection", "ask_unmasking"].as_slice(),
         ),
         (
             6000,
@@ -24,6 +24,8 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
                 "confirm",
                 "note_objection",
                 "change_record",
+                "ask_unmasking",
+                "approve_unmasking",
             ],
         ),
         (3000, "root", "admin", &["keep_agents", "control_devices"]),
@@ -75,6 +77,16 @@ async fn every_role_may_do_what_it_is_for_and_is_told_in_both_languages_what_it_
                 "/api/agents/agent-unknown/configuration".into(),
                 serde_json::json!({ "text": "", "why": "a new meter", "based_on": 0 }),
                 allowed("keep_agents", 404),
+            ),
+            (
+                "/api/footage/none/unmask".into(),
+                because.clone(),
+                allowed("ask_unmasking", 404),
+            ),
+            (
+                "/api/footage/none/unmask/approve".into(),
+                because.clone(),
+                allowed("approve_unmasking", 404),
             ),
             (
                 act("none", "in_force"),

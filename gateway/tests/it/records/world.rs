@@ -59,7 +59,7 @@ impl Platform {
     }
 }
 
-/// A gateway with the example registry and rules, and three people.
+/// A gateway with the example registry and rules, and five people.
 pub struct Gateway {
     pub running: gateway::app::Running,
     pub signals: gateway::detect::Signals,
@@ -71,16 +71,31 @@ pub struct Gateway {
 
 impl Gateway {
     pub async fn start(platform: &str) -> Gateway {
+        Gateway::start_with(platform, "", "", "").await
+    }
+
+    /// With more lines of configuration, registry and rules.
+    pub async fn start_with(platform: &str, more: &str, registry: &str, rules: &str) -> Gateway {
         let _before = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data).unwrap();
+        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        let registry = read(config.join("registry.toml")) + registry;
+        std::fs::write(folder.path().join("registry.toml"), registry).unwrap();
+        let packs = folder.path().join("rules");
+        std::fs::create_dir(&packs).unwrap();
+        for pack in std::fs::read_dir(config.join("rules")).unwrap() {
+            let pack = pack.unwrap();
+            std::fs::copy(pack.path(), packs.join(pack.file_name())).unwrap();
+        }
+        if !rules.is_empty() {
+            std::fs::write(packs.join("of-the-test.toml"), rules).unwrap();
+        }
         let text = format!(
-            "data = {data:?}\nhttp = \"127.0.0.1:0\"\nregistry = {:?}\nrules = {:?}\n\
-             [broker]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\nallow_anonymous = true\n[credit]\nplatform = {platform:?}\n",
-            config.join("registry.toml"),
-            config.join("rules"),
+            "data = {data:?}\nhttp = \"127.0.0.1:0\"\nregistry = \"registry.toml\"\nrules = \"rules\"\n\
+             [broker]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\nallow_anonymous = true\n[credit]\nplatform = {platform:?}\n{more}\n"
         );
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, text).unwrap();
@@ -96,6 +111,8 @@ impl Gateway {
         for (name, role) in [
             ("chen", Role::Inspector),
             ("li", Role::Reviewer),
+            ("wang", Role::Reviewer),
+            ("zhao", Role::Reviewer),
             ("root", Role::Admin),
         ] {
             passwords.push((name, account::add(&records, name, role).unwrap()));

@@ -1,0 +1,283 @@
+//! Follows the journal for what cameras' agents say, on a thread of its own, and writes it down.
+
+use super::check::{self, Refusal};
+use super::files::Files;
+use super::store::{Announced, FootageError, News, Store};
+use super::{Footage, Inner, Plan};
+use crate::broker::Authority;
+use crate::detect::Signals;
+use crate::fleet;
+use crate::ingest::record::{self, Entry, RawHead};
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::store::{Records, RecordsError, sha256};
+use contract::footage::{Said, Signed};
+use journal::{Block, Follower, Journal, ReadError, Seq};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The cursor is written down this often where nothing was announced.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What following needs.
+pub struct Setup<'a> {
+    /// The data folder.
+    pub data: &'a Path,
+    /// The journal.
+    pub journal: &'a Journal,
+    /// What is configured.
+    pub plan: Plan,
+    /// The records.
+    pub records: Records,
+    /// The registry.
+    pub registry: Arc<Registry>,
+    /// The signals.
+    pub signals: Signals,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The running thread.
+pub struct Running {
+    /// The footage.
+    pub footage: Footage,
+    stop: Arc<AtomicBool>,
+    saved: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// A handle on the last block that is on disk: blocks up to it may be trimmed.
+    pub fn saved_handle(&self) -> Arc<AtomicU64> {
+        self.saved.clone()
+    }
+
+    /// Writes the cursor down and ends. Blocks until done.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        if self.thread.join().is_err() {
+            tracing::error!(
+                "the thread of footage ended by a panic; it will begin at its last save"
+            );
+        }
+    }
+}
+
+/// Starts following from what is on disk.
+pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
+    let plan = &setup.plan;
+    let authority = plan
+        .tls
+        .as_ref()
+        .map(|files| Authority::open(files, plan.expired_max));
+    let authority = authority.transpose()?;
+    let store = Store::open(&setup.data.join("footage.db"))?;
+    let folder = setup.data.join("footage");
+    let files = Files::open(&folder).map_err(|source| FootageError::File {
+        doing: "open the folder",
+        path: folder.clone(),
+        source,
+    })?;
+    let (cursor, first) = (store.through()?, setup.journal.first());
+    if cursor > 0 && Seq(cursor + 1) < first {
+        tracing::error!(
+            cursor,
+            first = first.0,
+            "blocks in which nobody has looked for footage were trimmed"
+        );
+    }
+    let footage = Footage(Arc::new(Inner {
+        store: Mutex::new(store),
+        files,
+        folder,
+        records: setup.records,
+        registry: setup.registry,
+        signals: setup.signals,
+        plan: setup.plan,
+        kept: AtomicU64::new(0),
+    }));
+    let (stop, saved) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(cursor)),
+    );
+    let follow = Follow {
+        follower: setup.journal.follow(Seq(cursor + 1).max(first)),
+        footage: footage.clone(),
+        authority,
+        metrics: setup.metrics,
+        stop: stop.clone(),
+        saved: saved.clone(),
+    };
+    let thread = std::thread::Builder::new()
+        .name("footage".into())
+        .spawn(move || follow.run())
+        .expect("a thread can be started");
+    Ok(Running {
+        footage,
+        stop,
+        saved,
+        thread,
+    })
+}
+
+struct Follow {
+    follower: Follower,
+    footage: Footage,
+    authority: Option<Authority>,
+    metrics: Arc<Metrics>,
+    stop: Arc<AtomicBool>,
+    saved: Arc<AtomicU64>,
+}
+
+impl Follow {
+    fn run(mut self) {
+        let (mut seen, mut since) = (self.saved.load(Ordering::Acquire), Instant::now());
+        while !self.is_stopping() {
+            let mut news = Vec::new();
+            match self.follower.next_blocking(WAIT) {
+                Ok(Some(block)) => {
+                    match self.read(&block) {
+                        Ok(found) => news = found,
+                        Err(()) => break,
+                    }
+                    seen = block.seq.0;
+                }
+                Ok(None) => {}
+                Err(error) if self.follower.skip(&error) => {}
+                Err(ReadError::Closed) => break,
+                Err(error) => {
+                    tracing::error!(%error, "footage cannot read the journal; trying again");
+                    std::thread::sleep(RETRY);
+                }
+            }
+            if !news.is_empty() || since.elapsed() >= SAVE_EVERY {
+                if !self.save(seen, &news) {
+                    return;
+                }
+                since = Instant::now();
+            }
+        }
+        self.save(seen, &[]);
+    }
+
+    /// What cameras' agents say in a block, trying again for as long as the records cannot be asked; an error if it was
+    /// stopped before.
+    fn read(&self, block: &Block) -> Result<Vec<News>, ()> {
+        let mut news = Vec::new();
+        for entry in record::entries(&block.body) {
+            match entry {
+                Ok(Entry::Raw(head, bytes)) => match Said::read(bytes) {
+                    Some(Said::Sighting(sighting)) => {
+                        news.push(News::Sighting(head.site, head.device, sighting));
+                    }
+                    Some(Said::Footage(signed)) => {
+                        news.push(News::Announced(Box::new(self.announced(&head, signed)?)));
+                    }
+                    None => {}
+                },
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(block = block.seq.0, %error, "nobody looks for footage in the rest of a block");
+                    break;
+                }
+            }
+        }
+        Ok(news)
+    }
+
+    fn announced(&self, head: &RawHead, signed: Signed) -> Result<Announced, ()> {
+        let checked = loop {
+            match self.check(head, &signed) {
+                Ok(checked) => break checked,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "a manifest cannot be checked; trying again");
+                }
+            }
+            if self.is_stopping() {
+                return Err(());
+            }
+            std::thread::sleep(RETRY);
+        };
+        self.metrics.footage_manifests_total.inc();
+        let id = sha256(signed.manifest.as_bytes());
+        let (manifest, refusal) = match checked {
+            Ok(manifest) => (Some(manifest), None),
+            Err(refusal) => {
+                self.metrics.footage_manifests_refused_total.inc();
+                let why = refusal.words().en;
+                tracing::warn!(site = %head.site, agent = %head.agent, camera = %head.device, id, why,
+                    "a manifest of footage does not count; none of its files is taken");
+                (None, Some(refusal))
+            }
+        };
+        Ok(Announced {
+            id,
+            site: head.site.clone(),
+            agent: head.agent.clone(),
+            camera: head.device.clone(),
+            received_at: head.received_at,
+            at: manifest.as_ref().map_or(head.at, |manifest| manifest.at),
+            signed,
+            manifest,
+            refusal,
+        })
+    }
+
+    fn check(
+        &self,
+        head: &RawHead,
+        signed: &Signed,
+    ) -> Result<Result<contract::footage::Manifest, Refusal>, RecordsError> {
+        let Some(authority) = &self.authority else {
+            let what = "no authority is configured here ([broker] listen_tls, or [broker.tls])";
+            return Ok(Err(Refusal::Certificate(what.into())));
+        };
+        let mut failed = None;
+        let checked = check::manifest(
+            signed,
+            head,
+            |der| authority.vouches(der, head.received_at),
+            |certificate| {
+                let records = &self.footage.0.records;
+                fleet::revocation(records, certificate).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    fleet::Revocation::default()
+                })
+            },
+        );
+        failed.map_or(Ok(checked), Err)
+    }
+
+    /// Writes down what came, trying again for as long as the disk refuses; false if it was stopped before.
+    fn save(&self, through: u64, news: &[News]) -> bool {
+        if through == self.saved.load(Ordering::Acquire) && news.is_empty() {
+            return true;
+        }
+        loop {
+            match self.footage.store().take(through, news) {
+                Ok(()) => {
+                    self.saved.store(through, Ordering::Release);
+                    return true;
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "what agents announced cannot be kept; trying again");
+                }
+            }
+            if self.is_stopping() {
+                return false;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,113 @@
+//! What is done from time to time: agents are asked for originals that were approved, and old footage is deleted.
+
+use super::{Footage, FootageError, store::Announced, unmask};
+use crate::broker::Broker;
+use crate::ingest;
+use contract::footage::Role;
+use contract::topic::{Kind, Topic};
+use contract::{AgentId, SiteId, Timestamp, payload};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Agents are asked again so often, until the originals came.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+
+impl Footage {
+    /// Originals that were approved and have not come, by agent.
+    pub fn wanted(&self) -> Result<BTreeMap<(SiteId, AgentId), Vec<String>>, FootageError> {
+        let mut wanted: BTreeMap<(SiteId, AgentId), Vec<String>> = BTreeMap::new();
+        for wish in unmask::approved(&self.0.records)? {
+            let Some(footage) = self.one(&wish.footage)? else {
+                continue;
+            };
+            if let Some(hash) = self.original_to_come(&footage)? {
+                let agent = (footage.site, footage.agent);
+                wanted.entry(agent).or_default().push(hash);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn original_to_come(&self, footage: &Announced) -> Result<Option<String>, FootageError> {
+        let mut parts = footage.manifest.iter().flat_map(|m| &m.parts);
+        let Some(original) = parts.find(|part| part.role == Role::Original) else {
+            return Ok(None);
+        };
+        let hash = &original.sha256;
+        let is_over = self.0.files.has(hash)
+            || self.store().gone(hash)?.is_some()
+            || self.not_taken(footage).is_some();
+        Ok((!is_over).then(|| hash.clone()))
+    }
+}
+
+/// Runs until told to stop. `outward` leads to the broker that is not ours, if there is one.
+pub async fn run(
+    footage: Footage,
+    broker: Broker,
+    outward: Option<mpsc::Sender<ingest::Command>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut ticks = interval(ASK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut expired_at: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let is_due = expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY);
+        let is_first = expired_at.is_none();
+        if is_due {
+            expired_at = Some(Instant::now());
+        }
+        let tended = footage.clone();
+        let step = tokio::task::spawn_blocking(move || {
+            if is_first {
+                tended.sweep()?;
+            }
+            if is_due {
+                tended.expire(Timestamp::now())?;
+            }
+            tended.wanted()
+        });
+        match step.await {
+            Ok(Ok(wanted)) => ask(wanted, &broker, outward.as_ref()),
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "footage cannot be tended; trying again");
+            }
+            Err(error) => tracing::error!(%error, "tending footage ended by a panic; trying again"),
+        }
+    }
+}
+
+fn ask(
+    wanted: BTreeMap<(SiteId, AgentId), Vec<String>>,
+    broker: &Broker,
+    outward: Option<&mpsc::Sender<ingest::Command>>,
+) {
+    for ((site, agent), hashes) in wanted {
+        let topic = Topic {
+            site,
+            kind: Kind::NodeCommand,
+            agent,
+            device: None,
+        };
+        let topic = topic.to_string();
+        let payload = payload::wanted_command(Timestamp::now(), &hashes);
+        let is_out = outward.is_none_or(|outward| {
+            let (topic, payload) = (topic.clone(), payload.clone());
+            outward.try_send(ingest::Command { topic, payload }).is_ok()
+        });
+        if !broker.publish(&topic, payload) || !is_out {
+            tracing::debug!(
+                topic,
+                "an agent could not be asked for originals; it will be again"
+            );
+        }
+    }
+}
