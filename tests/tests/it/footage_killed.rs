@@ -141,7 +141,8 @@ impl World {
         let key = PrivatePkcs8KeyDer::from_pem_slice(read("agent.key")?.as_bytes())?;
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
-        let key = EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der(), &random)?;
+        let key = EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der(), &random)
+            .expect("the agent's key is P-256");
         let now = Timestamp::now();
         let manifest = Manifest {
             format: 1,
@@ -167,8 +168,10 @@ impl World {
             }],
         };
         let manifest = serde_json::to_string(&manifest)?;
+        let signature = key.sign(&random, manifest.as_bytes());
+        let signature = signature.expect("there is randomness");
         let said = Said::Footage(Signed {
-            signature: hex(key.sign(&random, manifest.as_bytes())?.as_ref()),
+            signature: hex(signature.as_ref()),
             certificate: read("agent.crt")?,
             manifest,
         });
