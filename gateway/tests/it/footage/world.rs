@@ -10,6 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -294,17 +295,6 @@ pub async fn curl(
     hash: &str,
     arguments: &[&str],
 ) -> Answered {
-    curl_with(gateway, identity, hash, arguments, Stdio::null()).await
-}
-
-/// curl with something to read from.
-pub async fn curl_with(
-    gateway: &Gateway,
-    identity: Option<&Path>,
-    hash: &str,
-    arguments: &[&str],
-    input: Stdio,
-) -> Answered {
     let port = gateway.running.footage_door.unwrap().port();
     let out = tempfile::tempdir().unwrap();
     let ca = gateway.folder.path().join("data/ca/ca.crt");
@@ -325,7 +315,7 @@ pub async fn curl_with(
         command.arg("--cert").arg(folder.join("agent.crt"));
         command.arg("--key").arg(folder.join("agent.key"));
     }
-    command.args(arguments).stdin(input);
+    command.args(arguments);
     command.arg(format!("https://127.0.0.1:{port}/footage/{hash}"));
     let done = tokio::task::spawn_blocking(move || command.output().expect("curl is installed"));
     let done = done.await.unwrap();
@@ -339,6 +329,36 @@ pub async fn curl_with(
         offset: offset.map(|text| text.trim().parse().unwrap()),
         words: read("words") + &String::from_utf8_lossy(&done.stderr),
     }
+}
+
+/// What the door answers to these bytes, after which nothing more comes while the connection stays open.
+pub async fn openssl(gateway: &Gateway, identity: &Path, sent: Vec<u8>) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-quiet", "-connect"]);
+    command.arg(gateway.running.footage_door.unwrap().to_string());
+    command.arg("-CAfile").arg(identity.join("ca.crt"));
+    command.arg("-cert").arg(identity.join("agent.crt"));
+    command.arg("-key").arg(identity.join("agent.key"));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let talk = move || {
+        let mut child = command.spawn().expect("openssl is installed");
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&sent).unwrap();
+        let mut answer = String::new();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut answer)
+            .unwrap();
+        drop(input);
+        child.wait().unwrap();
+        answer
+    };
+    tokio::task::spawn_blocking(talk).await.unwrap()
 }
 
 impl Agent {
