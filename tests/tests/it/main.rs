@@ -3,7 +3,6 @@
 mod clock;
 mod configuration;
 mod enrol;
-mod footage_box;
 mod footage_killed;
 mod hj212;
 mod hj212_control;
