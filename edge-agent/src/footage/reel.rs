@@ -8,6 +8,7 @@ use crate::camera::{
 use bytes::Bytes;
 use contract::{Timestamp, vision::Pixels};
 use std::{
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -87,7 +88,7 @@ pub struct Reel {
 enum Kind {
     Pictures(BufReader<File>),
     Stream {
-        pieces: std::vec::IntoIter<Piece>,
+        pieces: VecDeque<Piece>,
         running: Option<(Piece, Decoder)>,
     },
 }
@@ -112,7 +113,7 @@ impl Reel {
                 Kind::Pictures(file)
             }
             _ => Kind::Stream {
-                pieces: pieces.to_vec().into_iter(),
+                pieces: pieces.iter().cloned().collect(),
                 running: None,
             },
         };
@@ -182,7 +183,7 @@ impl Reel {
                 return Ok(None);
             };
             if running.is_none() {
-                let Some(piece) = pieces.next() else {
+                let Some(piece) = pieces.pop_front() else {
                     return Ok(None);
                 };
                 let rate = self.choice.frames_per_s;

@@ -4,7 +4,6 @@ mod camera;
 mod clock;
 mod configuration;
 mod enrol;
-mod footage_box;
 mod footage_killed;
 mod hj212;
 mod hj212_control;
