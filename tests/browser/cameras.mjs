@@ -251,9 +251,9 @@ export async function zonesWalk({ check, visible, signedIn, open, screen }, brow
     const text = await page.locator('textarea[name="text"]').inputValue();
     check(`${label} zones: the text has the new zone and everything else`, text.includes(`name = "灶台${width}"`) && text.includes('[camera.ring]') && text.includes("# the north wall"), text);
     if (width === 390) check(`${label} zones: as well as what was sent before`, text.includes('name = "灶台1280"'));
-    await page.locator('input[name="why"]').fill("画了灶台的区域");
+    await page.locator('input[name="why"]').fill(`画了灶台${width}的区域`);
     await page.locator("[data-submit]").click();
-    await page.waitForFunction((n) => document.querySelector("[data-version]")?.textContent.includes(n), "画了灶台的区域", { timeout: 20_000 }).catch(() => undefined);
+    await page.waitForFunction((n) => document.querySelector("[data-version]")?.textContent.includes(n), `画了灶台${width}的区域`, { timeout: 20_000 }).catch(() => undefined);
     check(`${label} zones: sent as the next version, with its reason`, (await page.locator("[data-version]").first().innerText()).includes(`灶台${width}`));
     await context.close();
   }
