@@ -142,7 +142,7 @@ impl World {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
         let key = EcdsaKeyPair::from_pkcs8(algorithm, key.secret_pkcs8_der(), &random)
-            .map_err(|error| anyhow::anyhow!("{error}"))?;
+            .expect("the agent's key is P-256");
         let now = Timestamp::now();
         let manifest = Manifest {
             format: 1,
@@ -169,7 +169,7 @@ impl World {
         };
         let manifest = serde_json::to_string(&manifest)?;
         let signature = key.sign(&random, manifest.as_bytes());
-        let signature = signature.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let signature = signature.expect("there is randomness");
         let said = Said::Footage(Signed {
             signature: hex(signature.as_ref()),
             certificate: read("agent.crt")?,
