@@ -174,7 +174,7 @@ async fn whatever_line_gateway_and_agent_do_each_file_arrives_once_and_right() {
     gateway.announce(&wanted.sha256, wanted.bytes);
     while gateway.file(&wanted.sha256).is_none() {
         assert!(Instant::now() < limit, "{:?}", footage.view());
-        footage.wanted(&[wanted.sha256.clone()]);
+        footage.wanted(std::slice::from_ref(&wanted.sha256));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(footage.view().fill.originals, 4, "it stays at the site");
