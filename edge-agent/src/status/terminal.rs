@@ -137,7 +137,7 @@ pub fn text(status: &Status, is_chinese: bool) -> String {
             fill.bytes as f64 / f64::from(1 << 20),
             footage.bytes_max as f64 / f64::from(1 << 20),
             fill.originals,
-            say("份密封原件", "sealed originals"),
+            say("份密封的原始影像", "sealed originals"),
         ));
         line(match footage.sending.last_at {
             Some(at) => format!(

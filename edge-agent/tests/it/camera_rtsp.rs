@@ -1,4 +1,5 @@
-//! RTSP through a server nobody here wrote (gst-rtsp-server), read by ffmpeg: H.264 and H.265, Digest, frozen, killed.
+//! RTSP through a server nobody here wrote (gst-rtsp-server), read by ffmpeg: H.264 and H.265, Digest, frozen, killed, and over a
+//! line that damages packets, loses connections and is too slow.
 
 use crate::{
     heard::{self, write_config},
@@ -11,7 +12,10 @@ use edge_agent::{
     camera::{clip, ring},
     config,
 };
-use simulators::camera::{Cameras, plan::Plan, rtsp};
+use simulators::{
+    camera::{Cameras, plan::Plan, rtsp},
+    link::{Fault, Link, Way},
+};
 use std::{path::Path, process::Command, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -186,4 +190,58 @@ async fn a_server_that_freezes_or_is_killed_is_noticed_by_its_frames_and_found_a
         .iter()
         .filter(|hole| hole.to.since(hole.from) > 3_000);
     assert!(!clip.complete && long.count() >= 2, "{clip:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_that_are_damaged_lost_or_late_cost_themselves_and_the_clip_says_where() {
+    if !can_run() {
+        return;
+    }
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let _cameras = cameras("h264", port, "").await;
+    let server = format!("127.0.0.1:{port}").parse().unwrap();
+    let line = Link::start("127.0.0.1:0".parse().unwrap(), server, 20_261_128).unwrap();
+    let site = Site::start(folder.path(), line.address().port()).await;
+    let counts = site.running.metrics();
+    site.frames(20).await;
+    // A bit of some packets is turned: the decoder gets over it, or ffmpeg is begun again.
+    line.set(Fault::Flips {
+        per_byte: 1e-5,
+        way: Way::Down,
+    });
+    let limit = Instant::now() + Duration::from_secs(60);
+    while line.passed().flips < 5 {
+        assert!(Instant::now() < limit, "{:?}", line.passed());
+        sleep(Duration::from_millis(100)).await;
+    }
+    line.set(Fault::None);
+    let before = counts.camera.frames.get();
+    site.frames(before + 10).await;
+    // What does not pass is lost: the server does not keep it for whoever is away.
+    let begun = counts.camera.captures_begun.get();
+    line.set(Fault::Cuts { per_s: 1.0 });
+    while line.passed().cuts < 2 {
+        assert!(Instant::now() < limit, "{:?}", line.passed());
+        sleep(Duration::from_millis(100)).await;
+    }
+    line.set(Fault::Slow { bytes_per_s: 500 });
+    site.last_is("health.no_frames", 1.0).await;
+    line.set(Fault::None);
+    let before = counts.camera.frames.get();
+    site.frames(before + 20).await;
+    site.last_is("health.no_frames", 0.0).await;
+    assert!(counts.camera.captures_begun.get() > begun);
+    site.running.drain().await;
+    let ring = folder.path().join("ring");
+    let from = ring::segments(&ring).unwrap()[0].first;
+    let clip = clip::cut(&ring, from, Timestamp::now(), &folder.path().join("clip")).unwrap();
+    let longest = clip.holes.iter().map(|hole| hole.to.since(hole.from)).max();
+    println!(
+        "{:?}, begun {} times, {} frames, holes {:?}",
+        line.passed(),
+        counts.camera.captures_begun.get(),
+        clip.frames,
+        clip.holes
+    );
+    assert!(!clip.complete && longest > Some(3_000), "{clip:?}");
 }
