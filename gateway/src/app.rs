@@ -16,6 +16,7 @@ use crate::{
     footage::{self, Footage},
     ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
+    post::Post,
     series,
     store::Records,
 };
@@ -130,13 +131,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (alarm, alarms) = mpsc::unbounded_channel();
     let (outward, commands) = mpsc::channel(COMMANDS_MAX);
     let outward = config.external.is_some().then_some(outward);
-    let control = Control::open(
-        records.clone(),
-        ingest.clone(),
-        broker.broker(),
-        outward.clone(),
-    )
-    .context("cannot read the orders to devices")?;
+    let post = Post::new(broker.broker(), outward);
+    let control = Control::open(records.clone(), ingest.clone(), post.clone())
+        .context("cannot read the orders to devices")?;
     let setup = detect::task::Setup {
         rules: config.rules.clone(),
         facts: registry.facts(),
@@ -230,7 +227,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             tokio::spawn(fleet::run(
                 fleet,
                 ingest.clone(),
-                outward.clone(),
+                post.clone(),
                 events,
                 stopping.clone(),
             )),
@@ -239,8 +236,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             "footage",
             tokio::spawn(footage::tend::run(
                 footage.footage.clone(),
-                broker.broker(),
-                outward.clone(),
+                post.clone(),
                 stopping.clone(),
             )),
         ),
@@ -251,12 +247,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ("tick", tokio::spawn(tick(ingest.clone(), stopping.clone()))),
         (
             "alarms",
-            tokio::spawn(publish_alarms(
-                alarms,
-                footage.footage.clone(),
-                broker.broker(),
-                outward,
-            )),
+            tokio::spawn(publish_alarms(alarms, footage.footage.clone(), post)),
         ),
         (
             "cases",
@@ -407,8 +398,7 @@ async fn tick(ingest: Ingest, stopping: watch::Receiver<bool>) {
 async fn publish_alarms(
     mut alarms: mpsc::UnboundedReceiver<detect::Signal>,
     footage: Footage,
-    broker: broker::Broker,
-    outward: Option<mpsc::Sender<ingest::Command>>,
+    post: Post,
 ) {
     while let Some(signal) = alarms.recv().await {
         if footage::is_seen(&signal) {
@@ -420,14 +410,7 @@ async fn publish_alarms(
         }
         let topic = format!("alarm/{}/{}/{}", signal.site, signal.device, signal.point);
         let payload = serde_json::to_vec(&signal).expect("a signal is always JSON");
-        let is_out = outward.as_ref().is_none_or(|outward| {
-            let command = ingest::Command {
-                topic: topic.clone(),
-                payload: payload.clone(),
-            };
-            outward.try_send(command).is_ok()
-        });
-        if !broker.publish(&topic, payload) || !is_out {
+        if !post.publish(&topic, payload) {
             tracing::warn!(
                 topic,
                 "an alarm was not published; the signal itself is kept"

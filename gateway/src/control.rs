@@ -8,15 +8,14 @@
 //! configuration allows it.
 
 use crate::{
-    broker::Broker,
-    ingest::{self, Ingest},
+    ingest::Ingest,
+    post::Post,
     store::{Records, RecordsError, hex, put, remember},
 };
 use contract::{
     AgentId, DeviceId, SiteId, Timestamp,
     control::{Action, ActionError, Order, Outcome, VALID_MS},
     payload,
-    topic::{Kind, Topic},
 };
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
@@ -89,19 +88,13 @@ pub struct Control(Arc<Inner>);
 struct Inner {
     records: Records,
     ingest: Ingest,
-    broker: Broker,
-    outward: Option<mpsc::Sender<ingest::Command>>,
+    post: Post,
     open: Mutex<BTreeMap<String, Given>>,
 }
 
 impl Control {
-    /// With the orders of which a word may still come. `outward` leads to the broker that is not ours, if there is one.
-    pub fn open(
-        records: Records,
-        ingest: Ingest,
-        broker: Broker,
-        outward: Option<mpsc::Sender<ingest::Command>>,
-    ) -> Result<Control, RecordsError> {
+    /// With the orders of which a word may still come.
+    pub fn open(records: Records, ingest: Ingest, post: Post) -> Result<Control, RecordsError> {
         let now = Timestamp::now();
         let given: Vec<Given> = records.list(RECORD, None)?;
         let open = given.into_iter().filter(|given| given.is_open(now));
@@ -109,8 +102,7 @@ impl Control {
         Ok(Control(Arc::new(Inner {
             records,
             ingest,
-            broker,
-            outward,
+            post,
             open: Mutex::new(open),
         })))
     }
@@ -207,21 +199,9 @@ impl Control {
     }
 
     fn send(&self, given: &Given) -> bool {
-        let topic = Topic {
-            site: given.site.clone(),
-            kind: Kind::NodeCommand,
-            agent: given.agent.clone(),
-            device: None,
-        };
-        let (topic, payload) = (
-            topic.to_string(),
-            payload::order_command(Timestamp::now(), &given.order),
-        );
-        let is_out = self.0.outward.as_ref().is_none_or(|outward| {
-            let (topic, payload) = (topic.clone(), payload.clone());
-            outward.try_send(ingest::Command { topic, payload }).is_ok()
-        });
-        self.0.broker.publish(&topic, payload) && is_out
+        let payload = payload::order_command(Timestamp::now(), &given.order);
+        let (site, agent) = (given.site.clone(), given.agent.clone());
+        self.0.post.command(site, agent, payload)
     }
 
     fn orders(&self) -> MutexGuard<'_, BTreeMap<String, Given>> {

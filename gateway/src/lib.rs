@@ -1,6 +1,6 @@
 //! The OneDoor gateway.
 //!
-//! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `series`, `coverage`, `detect`, `case`,
+//! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `post`, `series`, `coverage`, `detect`, `case`,
 //! `footage`, `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
@@ -21,6 +21,7 @@ pub mod footage; // what agents' cameras saw, masked, as far as it has come
 pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
 pub mod inspection; // what departments have to check becomes one visit
 pub mod metrics; // every counter, declared in one place
+pub mod post; // what the gateway sends by itself
 pub mod registry; // businesses, sites, devices, agents: what is known before the first reading
 pub mod risk; // findings become a class A to D, explained
 pub mod series; // entries become time series

@@ -5,14 +5,14 @@ use super::{Fleet, desired, lock, store};
 use crate::{
     broker::{AgentEvent, Identity, Role},
     certificate::Certificate,
-    ingest::{Command, Ingest},
+    ingest::Ingest,
+    post::{Post, command_topic},
     store::RecordsError,
 };
 use contract::{
     AgentId, SiteId, Timestamp,
     configuration::{Desired, Outcome},
     payload,
-    topic::{Kind, Topic},
 };
 use std::{
     collections::HashMap,
@@ -47,7 +47,7 @@ struct Pass {
 pub async fn run(
     fleet: Fleet,
     ingest: Ingest,
-    outward: Option<mpsc::Sender<Command>>,
+    post: Post,
     mut events: mpsc::Receiver<AgentEvent>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -101,15 +101,8 @@ pub async fn run(
             pass.became = became;
             for (site, agent, desired) in due {
                 let body = payload::configuration_command(Timestamp::now(), &desired);
-                if let Some(outward) = &outward {
-                    let topic = command_topic(site.clone(), agent.clone());
-                    // A queue that is full: the next time.
-                    let _full = outward.try_send(Command {
-                        topic: topic.to_string(),
-                        payload: body.clone(),
-                    });
-                }
-                fleet.command(site, agent, body);
+                // Without room: the next time.
+                let _full = post.command(site, agent, body);
             }
         }
     }
@@ -119,15 +112,6 @@ pub async fn run(
 type Told = HashMap<AgentId, (Instant, u64)>;
 /// A site, an agent of it, and what it is to run.
 type Due = (SiteId, AgentId, Desired);
-
-fn command_topic(site: SiteId, agent: AgentId) -> Topic {
-    Topic {
-        site,
-        kind: Kind::NodeCommand,
-        agent,
-        device: None,
-    }
-}
 
 impl Fleet {
     fn notice(&self, event: AgentEvent, pass: &mut Pass) {

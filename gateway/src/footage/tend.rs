@@ -1,14 +1,12 @@
 //! What is done from time to time: agents are asked for originals that were approved, and old footage is deleted.
 
 use super::{Footage, FootageError, store::Announced, unmask};
-use crate::broker::Broker;
-use crate::ingest;
+use crate::post::Post;
 use contract::footage::Role;
-use contract::topic::{Kind, Topic};
 use contract::{AgentId, SiteId, Timestamp, payload};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Agents are asked again so often, until the originals came.
@@ -44,13 +42,8 @@ impl Footage {
     }
 }
 
-/// Runs until told to stop. `outward` leads to the broker that is not ours, if there is one.
-pub async fn run(
-    footage: Footage,
-    broker: Broker,
-    outward: Option<mpsc::Sender<ingest::Command>>,
-    mut stopping: watch::Receiver<bool>,
-) {
+/// Runs until told to stop.
+pub async fn run(footage: Footage, post: Post, mut stopping: watch::Receiver<bool>) {
     let mut ticks = interval(ASK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut expired_at: Option<Instant> = None;
@@ -75,7 +68,7 @@ pub async fn run(
             tended.wanted()
         });
         match step.await {
-            Ok(Ok(wanted)) => ask(wanted, &broker, outward.as_ref()),
+            Ok(Ok(wanted)) => ask(wanted, &post),
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "footage cannot be tended; trying again");
@@ -85,29 +78,11 @@ pub async fn run(
     }
 }
 
-fn ask(
-    wanted: BTreeMap<(SiteId, AgentId), Vec<String>>,
-    broker: &Broker,
-    outward: Option<&mpsc::Sender<ingest::Command>>,
-) {
+fn ask(wanted: BTreeMap<(SiteId, AgentId), Vec<String>>, post: &Post) {
     for ((site, agent), hashes) in wanted {
-        let topic = Topic {
-            site,
-            kind: Kind::NodeCommand,
-            agent,
-            device: None,
-        };
-        let topic = topic.to_string();
         let payload = payload::wanted_command(Timestamp::now(), &hashes);
-        let is_out = outward.is_none_or(|outward| {
-            let (topic, payload) = (topic.clone(), payload.clone());
-            outward.try_send(ingest::Command { topic, payload }).is_ok()
-        });
-        if !broker.publish(&topic, payload) || !is_out {
-            tracing::debug!(
-                topic,
-                "an agent could not be asked for originals; it will be again"
-            );
+        if !post.command(site, agent.clone(), payload) {
+            tracing::debug!(%agent, "an agent could not be asked for originals; it will be again");
         }
     }
 }
