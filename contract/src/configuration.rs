@@ -5,6 +5,7 @@
 //! [`crate::receipt::CONFIGURATION`]; the agent says what became of it in its status.
 
 use crate::Timestamp;
+use crate::hex::hex;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,9 +61,7 @@ impl Desired {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
-        let digest = context.finish();
-        let bytes = digest.as_ref().iter();
-        bytes.map(|byte| format!("{byte:02x}")).collect()
+        hex(context.finish().as_ref())
     }
 
     /// Bytes of text and files together.

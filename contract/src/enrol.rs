@@ -8,6 +8,7 @@
 //! A code is 19 random letters of five bits (95 bits, so that guessing is hopeless even against a recorded request) and
 //! one check letter, in five groups.
 
+use crate::hex::hex;
 use crate::{AgentId, SiteId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -225,10 +226,6 @@ pub struct Answer {
     pub host: Option<String>,
     /// The gateway's MQTT port with TLS.
     pub port: u16,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -10,6 +10,7 @@ pub mod enrol; // a one-time code, and what is sealed with it
 pub mod evidence; // the manifest of a sealed bundle
 pub mod footage; // what a camera's agent saw, and the pictures of it
 pub mod gap; // readings that will never come, and why
+pub mod hex; // bytes as hexadecimal digits, and SHA-256
 pub mod id; // names of sites, agents, devices, points
 pub mod payload; // Sparkplug B payloads with our sequence
 pub mod problems; // all that is wrong with a configuration, in one run

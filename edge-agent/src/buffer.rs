@@ -509,5 +509,5 @@ fn random_name() -> Result<String, BufferError> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| BufferError::Random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(contract::hex::hex(&bytes))
 }

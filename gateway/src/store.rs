@@ -245,15 +245,7 @@ pub fn verify_history(records: &Records) -> Result<Result<u64, i64>, RecordsErro
     })
 }
 
-/// SHA-256 as hexadecimal text.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
-}
-
-/// Bytes as hexadecimal text.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
+pub use contract::hex::{hex, sha256};
 
 fn decode<T: DeserializeOwned>(body: &str) -> rusqlite::Result<T> {
     serde_json::from_str(body).map_err(|e| {

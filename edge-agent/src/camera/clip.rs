@@ -341,7 +341,7 @@ impl Writer {
         self.file
             .sync_all()
             .map_err(|source| ClipError::Write { path, source })?;
-        Ok((self.bytes, super::login::hex(self.hash.finish().as_ref())))
+        Ok((self.bytes, contract::hex::hex(self.hash.finish().as_ref())))
     }
 }
 

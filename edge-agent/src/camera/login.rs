@@ -1,6 +1,7 @@
 //! What a camera that asks for a password is shown: Basic (RFC 7617) or Digest (RFC 7616; MD5 as nearly all cameras, or
 //! SHA-256). Pure but for the client nonce, which is an argument.
 
+use contract::hex;
 use md5::{Digest, Md5};
 use std::{collections::HashMap, fmt};
 
@@ -141,16 +142,11 @@ fn fields(text: &str) -> HashMap<String, String> {
 }
 
 fn md5(text: &str) -> String {
-    hex(&Md5::digest(text.as_bytes()))
+    hex::hex(&Md5::digest(text.as_bytes()))
 }
 
 fn sha256(text: &str) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref())
-}
-
-/// Bytes as small hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::sha256(text.as_bytes())
 }
 
 fn base64(bytes: &[u8]) -> String {

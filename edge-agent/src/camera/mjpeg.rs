@@ -1,7 +1,7 @@
 //! Pictures of a camera that sends JPEG parts over HTTP. One connection; the caller begins again after it ended.
 
 use super::{
-    login::{Login, hex},
+    login::Login,
     multipart::{self, Parts},
 };
 use crate::http::client::{self, GetError, Url};
@@ -168,5 +168,5 @@ fn nonce() -> String {
     let mut bytes = [0; 8];
     // Without randomness the nonce is a fixed one, which RFC 7616 allows and only makes replays by the camera possible.
     let _ = SystemRandom::new().fill(&mut bytes);
-    hex(&bytes)
+    contract::hex::hex(&bytes)
 }

@@ -3,7 +3,7 @@
 use super::{
     Footage,
     door::{Door, DoorError},
-    spool::{Waiting, hex},
+    spool::Waiting,
     upload::{Next, Transfer},
 };
 use crate::stop::Stop;
@@ -245,7 +245,7 @@ fn is_whole(path: &Path, sha256: &str) -> bool {
     };
     loop {
         match io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return hex(hash.finish().as_ref()) == sha256,
+            Ok(0) => return contract::hex::hex(hash.finish().as_ref()) == sha256,
             Ok(count) => hash.update(&buffer[..count]),
             Err(_) => return false,
         }

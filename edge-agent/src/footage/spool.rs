@@ -9,7 +9,7 @@
 
 mod writing; // a file with its hash
 
-pub use writing::{Writing, hex, sha256};
+pub use writing::Writing;
 
 use super::config::FootageConfig;
 use crate::{identity, metrics::Metrics};

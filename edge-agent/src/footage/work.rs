@@ -8,9 +8,10 @@ use super::{
     masking::{Masker, NotMasked},
     parts,
     reel::{Choice, Frame, Reel, ReelError},
-    spool::{Entry, Want, Writing, hex, sha256},
+    spool::{Entry, Want, Writing},
 };
 use crate::camera::clip::{self, Clip, Piece};
+use contract::hex::{hex, sha256};
 use contract::{
     Timestamp,
     footage::{Manifest, Occasion, Part, Role, Signed},

@@ -6,6 +6,7 @@ use crate::{
     host::Host,
     peers::program,
 };
+use contract::hex::sha256;
 use contract::{
     DeviceId, Timestamp,
     footage::{Part, Role, Signed},
@@ -23,7 +24,7 @@ use edge_agent::{
         parts,
         reel::{Choice, Reel},
         send,
-        spool::{Entry, Spool, Writing, sha256},
+        spool::{Entry, Spool, Writing},
     },
     identity::Files,
     metrics::Metrics,

@@ -324,7 +324,7 @@ impl Gateway {
             return (202, None);
         }
         let whole = state.parts.remove(sha256).unwrap();
-        if edge_agent::footage::spool::sha256(&whole) != sha256 {
+        if contract::hex::sha256(&whole) != sha256 {
             state
                 .faults
                 .push(format!("{sha256} came with another content"));

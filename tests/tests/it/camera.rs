@@ -158,8 +158,7 @@ async fn check_pictures(world: &Watched, client: &Client, footage: &Value) -> an
         let bytes = client
             .bytes(&path(footage, &format!("/parts/{role}")))
             .await?;
-        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-        let hash: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let hash = contract::hex::sha256(&bytes);
         anyhow::ensure!(part["sha256"] == hash.as_str(), "{role} is another file");
         match role {
             "clip" => {

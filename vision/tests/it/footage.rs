@@ -1,6 +1,7 @@
 //! Masked pictures of a rendered scene, made by the agent with the real process: what the truth calls a face cannot be seen in
 //! them, the original opens for two and for nobody alone, and the process may die in the middle.
 
+use crate::until;
 use crate::{can_run, copied};
 use contract::{
     AgentId, DeviceId, PointName, Timestamp,
@@ -287,7 +288,7 @@ impl Site {
             .join(&part.sha256);
         let bytes = std::fs::read(path).unwrap();
         assert_eq!(bytes.len() as u64, part.bytes);
-        assert_eq!(edge_agent::footage::spool::sha256(&bytes), part.sha256);
+        assert_eq!(contract::hex::sha256(&bytes), part.sha256);
         bytes
     }
 }
@@ -302,14 +303,6 @@ fn sighting(film: &Film, place: usize) -> Sighting {
         frames: 4,
         share: 1.0,
         models: Vec::new(),
-    }
-}
-
-async fn until(what: &str, limit_s: u64, is: impl Fn() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(limit_s);
-    while !is() {
-        assert!(Instant::now() < limit, "{what}: not within {limit_s} s");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

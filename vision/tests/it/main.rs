@@ -183,3 +183,15 @@ fn copied(names: &[&str]) -> tempfile::TempDir {
     }
     folder
 }
+
+/// Waits until it is so; fails with `what` if it is not within the limit.
+async fn until(what: &str, limit_s: u64, is: impl Fn() -> bool) {
+    let limit = std::time::Instant::now() + Duration::from_secs(limit_s);
+    while !is() {
+        assert!(
+            std::time::Instant::now() < limit,
+            "{what}: not within {limit_s} s"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

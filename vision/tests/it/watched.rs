@@ -1,17 +1,13 @@
 //! An agent, two simulated cameras and the real process: what people do is raised where the truth has it and nowhere else,
 //! the process is killed in the middle, and health is on time all the while.
 
+use crate::until;
 use crate::{can_run, shipped};
 use contract::{Absence, Quality, Reading, Timestamp, footage};
 use edge_agent::{app::Running, config, record::Record};
 use journal::{Journal, Options, Seq};
 use simulators::camera::{Cameras, picture::Truth, plan::Plan};
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 /// Everybody wears everything until the 15th second, then nobody wears anything.
 const PLAN: &str = r#"
@@ -67,14 +63,6 @@ fn process() -> Option<u32> {
         (name.ends_with("(edge-vision") && parent == own).then_some(id)
     });
     all.next()
-}
-
-async fn until(what: &str, limit_s: u64, is: impl Fn() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(limit_s);
-    while !is() {
-        assert!(Instant::now() < limit, "{what}: not within {limit_s} s");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// What lies in the buffer, by camera.

@@ -1,4 +1,5 @@
 use super::*;
+use contract::hex::sha256;
 use std::time::Duration;
 
 fn at(s: i64) -> Timestamp {

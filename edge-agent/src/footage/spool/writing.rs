@@ -1,5 +1,6 @@
 //! A file that is written with its hash.
 
+use contract::hex::hex;
 use std::{
     fs,
     io::{self, Write},
@@ -41,14 +42,4 @@ impl Writing {
         self.file.get_ref().sync_all()?;
         Ok((self.path, hex(self.hash.finish().as_ref()), self.bytes))
     }
-}
-
-/// Hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
 }
