@@ -15,6 +15,10 @@ use tokio::{
     time::timeout,
 };
 
+/// One thread decodes and scales a camera: each further one keeps a frame back, wants memory, and takes processor time for
+/// waiting on the others. A picture that is too much for one core needs `input_options = ["-threads", "2"]`.
+const ONE_THREAD: [&str; 4] = ["-filter_threads", "1", "-threads", "1"];
+
 /// Why there are no more frames.
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {
@@ -64,7 +68,7 @@ pub fn arguments(
     ring: Option<&Path>,
 ) -> Vec<OsString> {
     let url = ffmpeg.sub_url.as_deref().unwrap_or(&ffmpeg.url);
-    let mut arguments = input(ffmpeg, url, login);
+    let mut arguments = input(ffmpeg, url, login, &ONE_THREAD);
     let step = 1.0 / frames_per_s - 0.001;
     // Frames are chosen and never repeated, unlike with the filter fps: a repeated frame would look frozen.
     // Means of areas take less processor time than the usual bicubic filter, and make no edges that are not there.
@@ -91,15 +95,17 @@ pub fn arguments(
 
 /// The arguments for the ring alone.
 pub fn ring_arguments(ffmpeg: &Ffmpeg, login: Option<&Login>, dir: &Path) -> Vec<OsString> {
-    let mut arguments = input(ffmpeg, &ffmpeg.url, login);
+    let mut arguments = input(ffmpeg, &ffmpeg.url, login, &[]);
     arguments.extend(segments(dir));
     arguments
 }
 
-fn input(ffmpeg: &Ffmpeg, url: &str, login: Option<&Login>) -> Vec<OsString> {
+fn input(ffmpeg: &Ffmpeg, url: &str, login: Option<&Login>, decoding: &[&str]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["-nostdin", "-hide_banner", "-loglevel", "warning"]
         .map(OsString::from)
         .into();
+    arguments.extend(decoding.iter().map(OsString::from));
+    // Last, since the last of two equal options holds.
     arguments.extend(ffmpeg.input_options.iter().map(OsString::from));
     match ffmpeg.is_file() {
         true => arguments.push("-re".into()),
@@ -272,7 +278,8 @@ mod tests {
         let line = |arguments: Vec<OsString>| arguments.join(" ".as_ref()).into_string().unwrap();
         let one = line(arguments(&ffmpeg, None, 5.0, Some(Path::new("/ring"))));
         assert!(
-            one.contains("-hwaccel auto -rtsp_transport tcp") && one.contains("-i rtsp://h/main"),
+            one.contains("-threads 1 -hwaccel auto -rtsp_transport tcp")
+                && one.contains("-i rtsp://h/main"),
             "{one}"
         );
         assert!(
@@ -287,7 +294,9 @@ mod tests {
         );
         let ring = line(ring_arguments(&ffmpeg, None, Path::new("/ring")));
         assert!(
-            ring.contains("-i rtsp://h/main") && ring.ends_with("/ring/%s.ts"),
+            ring.contains("-i rtsp://h/main")
+                && ring.ends_with("/ring/%s.ts")
+                && !ring.contains("-threads"),
             "{ring}"
         );
         ffmpeg.url = "file:///video.mp4".into();
