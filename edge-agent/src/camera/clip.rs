@@ -1,13 +1,13 @@
 //! The frames around an event, cut out of a ring as they are, and whether any are missing.
 //!
 //! Promise: every frame that the ring has between two times is in the clip, byte for byte; the clip is complete only if no
-//! two frames are further apart than [`longest`], the ends included, else the holes are listed. A clip of pictures has the format of a
-//! segment of pictures; one of a transport stream is its whole segments one after the other, and may begin and end earlier
+//! two frames are further apart than [`longest`], the ends included, else the holes are listed. A clip of pictures has the
+//! format of `parts`; one of a transport stream is its whole segments one after the other, and may begin and end earlier
 //! and later than was asked for.
 
 use super::{
-    packets,
-    ring::{self, HEAD, MAGIC, Segment},
+    packets, parts,
+    ring::{self, Segment},
 };
 use contract::Timestamp;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct Clip {
     pub from: Timestamp,
     /// The end that was asked for.
     pub to: Timestamp,
-    /// `frames` (pictures with their times) or `mpegts`.
+    /// `mpjpeg` (pictures with their times) or `mpegts`, as ffmpeg calls them.
     pub format: &'static str,
     /// Frames in the file.
     pub frames: usize,
@@ -171,7 +171,7 @@ pub fn cut_pieces(
     let clip = Clip {
         from,
         to,
-        format: if is_stream { "mpegts" } else { "frames" },
+        format: if is_stream { "mpegts" } else { parts::FORMAT },
         frames: times.len(),
         span: times.first().copied().zip(times.last().copied()),
         bytes,
@@ -205,7 +205,6 @@ fn cut_pictures(
     out: &mut Writer,
 ) -> Result<Vec<Timestamp>, ClipError> {
     let mut times = Vec::new();
-    out.write(MAGIC)?;
     for segment in segments.iter().filter(|segment| segment.first <= to) {
         // A segment that was over long before is not read.
         let longest = 2 * ring::SEGMENT.as_millis() as i64;
@@ -215,16 +214,16 @@ fn cut_pictures(
         let Some(bytes) = read(segment)? else {
             continue;
         };
-        let kept = ring::pictures(&bytes).unwrap_or_default();
+        let kept = parts::pictures(&bytes).unwrap_or_default();
         for picture in kept
             .into_iter()
             .filter(|picture| from <= picture.at && picture.at <= to)
         {
-            debug_assert!(picture.to - picture.from >= HEAD);
-            out.write(&bytes[picture.from..picture.to])?;
+            out.write(&bytes[picture.from..picture.end + parts::TAIL.len()])?;
             times.push(picture.at);
         }
     }
+    out.write(parts::END)?;
     Ok(times)
 }
 
@@ -396,17 +395,17 @@ mod tests {
         for n in (0..500).filter(|n| !(200..235).contains(n)) {
             ring.keep(at(n * 200), &picture(n)).unwrap();
         }
-        let file = dir.path().join("clip.frames");
+        let file = dir.path().join("clip.mpjpeg");
         let clip = cut(&config.dir, at(10_000), at(30_000), &file).unwrap();
         assert_eq!(
             (clip.frames, clip.complete, clip.format),
-            (101, true, "frames")
+            (101, true, "mpjpeg")
         );
         let bytes = fs::read(&file).unwrap();
         assert_eq!(bytes.len() as u64, clip.bytes);
-        for (n, kept) in (50..).zip(ring::pictures(&bytes).unwrap()) {
+        for (n, kept) in (50..).zip(parts::pictures(&bytes).unwrap()) {
             assert_eq!(kept.at, at(n * 200));
-            assert_eq!(bytes[kept.from + HEAD..kept.to], picture(n));
+            assert_eq!(bytes[kept.picture..kept.end], picture(n));
         }
         let clip = cut(&config.dir, at(35_000), at(50_000), &file).unwrap();
         assert_eq!(

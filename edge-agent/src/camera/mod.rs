@@ -17,6 +17,7 @@ pub mod look; // a frame as health sees it; pure
 pub mod mjpeg; // JPEG parts over HTTP
 pub mod multipart; // pictures out of bytes; pure
 pub mod packets; // times of an MPEG transport stream; pure
+pub mod parts; // pictures with their times as one file; pure
 pub mod queue; // bounded, drops the oldest
 pub mod ring; // the last minutes on disk
 pub mod task; // captures until told to stop

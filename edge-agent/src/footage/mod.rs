@@ -1,5 +1,5 @@
 //! Pictures of what was seen: cut out of the ring, masked frame by frame, signed, and sent to the gateway. Read in this
-//! order: `config`, `spool`, `reel`, `masking`, `cover`, `parts`, `manifest`, `work`, `job`, `upload`, `door`, `send`.
+//! order: `config`, `spool`, `reel`, `masking`, `cover`, `manifest`, `work`, `job`, `upload`, `door`, `send`.
 //!
 //! Promise: no picture leaves the box, or comes to lie in the spool, in which anything that was found of a face, a head or the
 //! upper part of a person is not masked, in its own frame and in those around it; a frame that cannot be masked is left out
@@ -14,7 +14,6 @@ pub mod door; // HTTPS with the agent's certificate
 pub mod job; // one after the other, again if need be, and announced
 pub mod manifest; // what is said of it; pure
 pub mod masking; // the vision process masks
-pub mod parts; // a clip as one file; pure
 pub mod reel; // the frames of a cut
 pub mod send; // what waits goes to the gateway
 pub mod spool; // what waits, on disk

@@ -3,7 +3,7 @@
 
 use crate::camera::{
     clip::{Clip, Piece},
-    ring::{HEAD, MAGIC},
+    parts,
 };
 use bytes::Bytes;
 use contract::{Timestamp, vision::Pixels};
@@ -103,14 +103,12 @@ impl Reel {
         choice: Choice,
     ) -> Result<Reel, ReelError> {
         let kind = match clip.format {
-            "frames" => {
+            parts::FORMAT => {
                 let read = |source| ReelError::Read {
                     path: path.to_owned(),
                     source,
                 };
-                let mut file = BufReader::new(File::open(path).await.map_err(read)?);
-                file.read_exact(&mut [0; MAGIC.len()]).await.map_err(read)?;
-                Kind::Pictures(file)
+                Kind::Pictures(BufReader::new(File::open(path).await.map_err(read)?))
             }
             _ => Kind::Stream {
                 pieces: pieces.iter().cloned().collect(),
@@ -156,18 +154,14 @@ impl Reel {
                 path: self.path.clone(),
                 source,
             };
-            let mut head = [0; HEAD];
-            match file.read_exact(&mut head).await {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(error) => return Err(read(error)),
-            }
-            let [a, b, c, d, e, f, g, h, i, j, k, l] = head;
-            let at = Timestamp::from_millis(i64::from_le_bytes([a, b, c, d, e, f, g, h]));
-            let length = u32::from_le_bytes([i, j, k, l]);
-            let mut body = vec![0; length as usize];
+            let Some((at, length)) = head(file).await.map_err(read)? else {
+                return Ok(None);
+            };
+            let mut body = vec![0; length];
             file.read_exact(&mut body).await.map_err(read)?;
-            if u64::from(length) <= BYTES_MAX && self.takes(at) {
+            let mut tail = [0; parts::TAIL.len()];
+            file.read_exact(&mut tail).await.map_err(read)?;
+            if self.takes(at) {
                 return Ok(Some(Frame {
                     at,
                     pixels: Pixels::Jpeg,
@@ -203,6 +197,22 @@ impl Reel {
                 }
             }
         }
+    }
+}
+
+/// Time and length of the next picture; nothing at the end.
+async fn head(file: &mut BufReader<File>) -> io::Result<Option<(Timestamp, usize)>> {
+    let mut head = Vec::new();
+    let mut lines = file.take(parts::HEAD_MAX as u64);
+    while !head.ends_with(parts::HEAD_END) {
+        if lines.read_until(b'\n', &mut head).await? == 0 || head == parts::END {
+            break;
+        }
+    }
+    match parts::read_head(&head) {
+        Some(said) if said.1 as u64 <= BYTES_MAX => Ok(Some(said)),
+        None if head.is_empty() || head == parts::END => Ok(None),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 

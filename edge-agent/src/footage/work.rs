@@ -6,11 +6,13 @@ use super::{
     job::{Cutter, JobError, blocking},
     manifest::{self, Made, Stills},
     masking::{Masker, NotMasked},
-    parts,
     reel::{Choice, Frame, Reel, ReelError},
     spool::{Entry, Want, Writing},
 };
-use crate::camera::clip::{self, Clip, Piece};
+use crate::camera::{
+    clip::{self, Clip, Piece},
+    parts,
+};
 use contract::hex::{hex, sha256};
 use contract::{
     Timestamp,

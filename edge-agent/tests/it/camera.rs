@@ -109,7 +109,7 @@ async fn a_clip_of_the_ring_is_complete_or_says_where_frames_are_missing() {
     let now = Timestamp::now();
     running.drain().await;
     let ring = folder.path().join("ring");
-    let file = folder.path().join("clip.frames");
+    let file = folder.path().join("clip.mpjpeg");
     let whole = clip::cut(&ring, began, now, &file).unwrap();
     assert!(!whole.complete, "{whole:?}");
     let hole = whole
@@ -124,11 +124,11 @@ async fn a_clip_of_the_ring_is_complete_or_says_where_frames_are_missing() {
     let after = clip::cut(&ring, hole.to, now, &file).unwrap();
     assert!(after.complete && after.frames >= 15, "{after:?}");
     let bytes = std::fs::read(&file).unwrap();
-    let kept = edge_agent::camera::ring::pictures(&bytes).unwrap();
+    let kept = edge_agent::camera::parts::pictures(&bytes).unwrap();
     assert_eq!(kept.len(), after.frames);
     assert!(
         kept.iter()
-            .all(|k| bytes[k.from + 12..k.to].starts_with(&[0xff, 0xd8]))
+            .all(|k| bytes[k.picture..k.end].starts_with(&[0xff, 0xd8]))
     );
 }
 

@@ -15,13 +15,12 @@ use contract::{
 };
 use edge_agent::{
     app::Running,
-    camera::{clip, config::RingConfig, ring::Ring},
+    camera::{clip, config::RingConfig, parts, ring::Ring},
     check,
     config::{self, Config},
     footage::{
         Footage,
         door::Door,
-        parts,
         reel::{Choice, Reel},
         send,
         spool::{Entry, Spool, Writing},

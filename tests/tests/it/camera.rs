@@ -255,10 +255,11 @@ async fn unmask(
         );
     }
     let bytes = opened(&file, &[second, first])?.context("both keys open it")?;
-    anyhow::ensure!(
-        bytes.windows(2).any(|two| two == [0xff, 0xd8]),
-        "no picture in it"
-    );
+    let file = world.folder.join("original");
+    std::fs::write(&file, &bytes)?;
+    if let Some(counted) = counted_by_ffprobe(&file)? {
+        anyhow::ensure!(part["frames"] == counted, "{counted} frames, {part}");
+    }
     Ok(())
 }
 
