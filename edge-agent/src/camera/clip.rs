@@ -211,16 +211,31 @@ fn cut_pictures(
         if segment.first.plus_millis(longest) < from {
             continue;
         }
-        let Some(bytes) = read(segment)? else {
-            continue;
+        let unreadable = |source| ClipError::Ring {
+            dir: segment.path.clone(),
+            source,
         };
-        let kept = parts::pictures(&bytes).unwrap_or_default();
-        for picture in kept
-            .into_iter()
-            .filter(|picture| from <= picture.at && picture.at <= to)
-        {
-            out.write(&bytes[picture.from..picture.end + parts::TAIL.len()])?;
-            times.push(picture.at);
+        let file = match File::open(&segment.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file.map_err(unreadable)?,
+        };
+        let mut pictures = parts::Pictures::new(io::BufReader::new(file));
+        loop {
+            let (at, picture) = match pictures.next_picture() {
+                Ok(Some(picture)) => picture,
+                Ok(None) => break,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(path = %segment.path.display(), %error, "the rest of this segment is a hole");
+                    break;
+                }
+                Err(error) => return Err(unreadable(error)),
+            };
+            if from <= at && at <= to {
+                out.write(parts::head(at, picture.len()).as_bytes())?;
+                out.write(&picture)?;
+                out.write(parts::TAIL)?;
+                times.push(at);
+            }
         }
     }
     out.write(parts::END)?;
@@ -403,10 +418,12 @@ mod tests {
         );
         let bytes = fs::read(&file).unwrap();
         assert_eq!(bytes.len() as u64, clip.bytes);
-        for (n, kept) in (50..).zip(parts::pictures(&bytes).unwrap()) {
-            assert_eq!(kept.at, at(n * 200));
-            assert_eq!(bytes[kept.picture..kept.end], picture(n));
+        let mut pictures = parts::Pictures::new(bytes.as_slice());
+        for n in 50..=150 {
+            let kept = pictures.next_picture().unwrap();
+            assert_eq!(kept, Some((at(n * 200), picture(n))));
         }
+        assert_eq!(pictures.next_picture().unwrap(), None);
         let clip = cut(&config.dir, at(35_000), at(50_000), &file).unwrap();
         assert_eq!(
             (clip.complete, clip.holes),

@@ -4,6 +4,7 @@
 //! What a camera sends is read by `multipart`, which takes what other hands write; this reads only what it wrote.
 
 use contract::Timestamp;
+use std::io::{self, BufRead, Read};
 
 /// What the file is called over HTTP.
 pub const MEDIA_TYPE: &str = "multipart/x-mixed-replace";
@@ -12,10 +13,9 @@ pub const FORMAT: &str = "mpjpeg";
 
 const FIRST: &str = "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: ";
 const SECOND: &str = "\r\nX-Timestamp: ";
-/// What ends a head, and how long a head is at most, in bytes.
-pub const HEAD_END: &[u8] = b"\r\n\r\n";
-/// See [`HEAD_END`].
-pub const HEAD_MAX: usize = 128;
+const HEAD_END: &[u8] = b"\r\n\r\n";
+/// A longer head is none.
+const HEAD_MAX: u64 = 128;
 
 /// What goes before a picture: its length, and its time in milliseconds since 1970.
 pub fn head(at: Timestamp, bytes: usize) -> String {
@@ -27,104 +27,113 @@ pub const TAIL: &[u8] = b"\r\n";
 /// What ends a clip. A segment of the ring has no end.
 pub const END: &[u8] = b"--frame--\r\n";
 
+/// The pictures of a file, one after the other.
+pub struct Pictures<R>(R);
+
+impl<R: BufRead> Pictures<R> {
+    /// Of what is read from here.
+    pub fn new(file: R) -> Pictures<R> {
+        Pictures(file)
+    }
+
+    /// The next picture and its time; nothing at the end. A violent end leaves a torn picture, which is the end too. What this
+    /// module did not write is an error.
+    pub fn next_picture(&mut self) -> io::Result<Option<(Timestamp, Vec<u8>)>> {
+        let mut head = Vec::new();
+        let mut lines = (&mut self.0).take(HEAD_MAX);
+        while !head.ends_with(HEAD_END) {
+            if lines.read_until(b'\n', &mut head)? == 0 || head == END {
+                break;
+            }
+        }
+        let Some((at, length)) = read_head(&head) else {
+            let is_end = head == END || (head.len() as u64) < HEAD_MAX && is_begun(&head);
+            return match is_end {
+                true => Ok(None),
+                false => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "this is no file of pictures with their times",
+                )),
+            };
+        };
+        let mut picture = Vec::new();
+        let whole = (length + TAIL.len()) as u64;
+        let read = (&mut self.0).take(whole).read_to_end(&mut picture)?;
+        let is_whole = read as u64 == whole && picture.ends_with(TAIL);
+        picture.truncate(length);
+        Ok(is_whole.then_some((at, picture)))
+    }
+}
+
 /// Time and length of the picture behind a head, its end included. `None` if it is no head.
-pub fn read_head(head: &[u8]) -> Option<(Timestamp, usize)> {
+fn read_head(head: &[u8]) -> Option<(Timestamp, usize)> {
     let head = std::str::from_utf8(head).ok()?;
     let (length, at) = head
         .strip_prefix(FIRST)?
         .strip_suffix("\r\n\r\n")?
         .split_once(SECOND)?;
-    Some((
-        Timestamp::from_millis(at.parse().ok()?),
-        length.parse().ok()?,
-    ))
+    let length: u32 = length.parse().ok()?;
+    Some((Timestamp::from_millis(at.parse().ok()?), length as usize))
 }
 
-/// A picture in a file: its time and where it lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
-    /// When it came.
-    pub at: Timestamp,
-    /// Where its part begins, with the head.
-    pub from: usize,
-    /// Where the picture begins.
-    pub picture: usize,
-    /// Where the picture ends; [`TAIL`] follows.
-    pub end: usize,
-}
-
-/// The pictures in the bytes of a file; one that is torn at the end is left out. `None` if it is no such file.
-pub fn pictures(bytes: &[u8]) -> Option<Vec<Kept>> {
-    let mut kept = Vec::new();
-    if !bytes.starts_with(FIRST.as_bytes()) {
-        // A violent end may leave the beginning of the first head.
-        return FIRST.as_bytes().starts_with(bytes).then_some(kept);
-    }
-    let mut from = 0;
-    while let Some((at, picture, length)) = part(bytes, from) {
-        let end = picture + length;
-        if bytes.get(end..end + TAIL.len()) != Some(TAIL) {
-            break;
-        }
-        kept.push(Kept {
-            at,
-            from,
-            picture,
-            end,
-        });
-        from = end + TAIL.len();
-    }
-    Some(kept)
-}
-
-fn part(bytes: &[u8], from: usize) -> Option<(Timestamp, usize, usize)> {
-    let near = &bytes[from..bytes.len().min(from + HEAD_MAX)];
-    let end = near
-        .windows(HEAD_END.len())
-        .position(|four| four == HEAD_END)?;
-    let head = end + HEAD_END.len();
-    let (at, length) = read_head(&near[..head])?;
-    Some((at, from + head, length))
+/// Whether a head may begin so.
+fn is_begun(head: &[u8]) -> bool {
+    let both = FIRST.len().min(head.len());
+    head[..both] == FIRST.as_bytes()[..both] && !head.ends_with(HEAD_END)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all(bytes: &[u8]) -> io::Result<Vec<(Timestamp, Vec<u8>)>> {
+        let mut pictures = Pictures::new(bytes);
+        std::iter::from_fn(|| pictures.next_picture().transpose()).collect()
+    }
+
     #[test]
     fn what_was_written_is_read_and_a_torn_end_is_left_out() {
-        let at = |n: i64| Timestamp::from_millis(1_764_000_000_000 + n);
         let mut file = Vec::new();
+        let mut ends = Vec::new();
+        let mut expected = Vec::new();
         for n in 0..3 {
-            // Pictures that look like ends and heads.
-            let picture = [b"\r\n--frame\r\n\r\n".repeat(n), vec![n as u8; 9]].concat();
-            file.extend(head(at(n as i64), picture.len()).as_bytes());
-            file.extend(picture);
+            let at = Timestamp::from_millis(1_764_000_000_000 + n);
+            // Pictures that look like heads and ends.
+            let picture = [
+                b"\r\n--frame--\r\n\r\n".repeat(n as usize),
+                vec![n as u8; 9],
+            ]
+            .concat();
+            file.extend(head(at, picture.len()).as_bytes());
+            file.extend(&picture);
             file.extend(TAIL);
+            ends.push(file.len());
+            expected.push((at, picture));
         }
-        let kept = pictures(&file).unwrap();
-        assert_eq!(
-            kept.iter().map(|k| k.at).collect::<Vec<_>>(),
-            [0, 1, 2].map(at)
-        );
-        assert_eq!(
-            &file[kept[1].picture..kept[1].end],
-            b"\r\n--frame\r\n\r\n\x01\x01\x01\x01\x01\x01\x01\x01\x01"
-        );
-        for end in 0..file.len() {
-            let whole = kept.iter().filter(|k| k.end + TAIL.len() <= end).count();
-            assert_eq!(pictures(&file[..end]).unwrap().len(), whole, "{end}");
+        for end in 0..=file.len() {
+            let whole = ends.iter().filter(|&&e| e <= end).count();
+            assert_eq!(all(&file[..end]).unwrap(), expected[..whole], "{end}");
         }
         file.extend(END);
-        assert_eq!(pictures(&file).unwrap(), kept);
-        assert_eq!(pictures(b"no"), None);
+        assert_eq!(all(&file).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_refused() {
+        let huge = head(Timestamp::from_millis(0), 1 << 40);
+        let long = FIRST.to_owned() + &"9".repeat(200);
         for wrong in [
+            "no",
             "--frame\r\n\r\n",
-            "--frame--\r\n",
-            &head(at(0), 5).replace("5", "five"),
+            "--frame--",
+            "age-encryption.org/v1\n",
+            &huge,
+            &long,
         ] {
-            assert_eq!(read_head(wrong.as_bytes()), None, "{wrong}");
+            assert!(all(wrong.as_bytes()).is_err(), "{wrong}");
         }
-        assert!(head(Timestamp::from_millis(i64::MIN), usize::MAX).len() <= HEAD_MAX);
+        assert!(
+            head(Timestamp::from_millis(i64::MIN), u32::MAX as usize).len() < HEAD_MAX as usize
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The frames of a clip that was cut, one after the other, a few a second: JPEG pictures as they are, transport stream by a
 //! child of ffmpeg, segment by segment, with the times that [`Piece`] gives. The same clip gives the same frames each time.
 
+use super::job::blocking;
 use crate::camera::{
     clip::{Clip, Piece},
     parts,
@@ -85,8 +86,11 @@ pub struct Reel {
     kind: Kind,
 }
 
+type Pictures = parts::Pictures<io::BufReader<std::fs::File>>;
+
 enum Kind {
-    Pictures(BufReader<File>),
+    /// Gone while it is read.
+    Pictures(Option<Pictures>),
     Stream {
         pieces: VecDeque<Piece>,
         running: Option<(Piece, Decoder)>,
@@ -108,7 +112,8 @@ impl Reel {
                     path: path.to_owned(),
                     source,
                 };
-                Kind::Pictures(BufReader::new(File::open(path).await.map_err(read)?))
+                let file = File::open(path).await.map_err(read)?.into_std().await;
+                Kind::Pictures(Some(Pictures::new(io::BufReader::new(file))))
             }
             _ => Kind::Stream {
                 pieces: pieces.iter().cloned().collect(),
@@ -147,21 +152,23 @@ impl Reel {
 
     async fn picture(&mut self) -> Result<Option<Frame>, ReelError> {
         loop {
-            let Kind::Pictures(file) = &mut self.kind else {
+            let Kind::Pictures(kept) = &mut self.kind else {
+                return Ok(None);
+            };
+            let Some(mut pictures) = kept.take() else {
                 return Ok(None);
             };
             let read = |source| ReelError::Read {
                 path: self.path.clone(),
                 source,
             };
-            let Some((at, length)) = head(file).await.map_err(read)? else {
+            let next = blocking(move || Ok((pictures.next_picture()?, pictures)));
+            let (picture, pictures) = next.await.map_err(read)?;
+            *kept = Some(pictures);
+            let Some((at, body)) = picture else {
                 return Ok(None);
             };
-            let mut body = vec![0; length];
-            file.read_exact(&mut body).await.map_err(read)?;
-            let mut tail = [0; parts::TAIL.len()];
-            file.read_exact(&mut tail).await.map_err(read)?;
-            if self.takes(at) {
+            if body.len() as u64 <= BYTES_MAX && self.takes(at) {
                 return Ok(Some(Frame {
                     at,
                     pixels: Pixels::Jpeg,
@@ -197,22 +204,6 @@ impl Reel {
                 }
             }
         }
-    }
-}
-
-/// Time and length of the next picture; nothing at the end.
-async fn head(file: &mut BufReader<File>) -> io::Result<Option<(Timestamp, usize)>> {
-    let mut head = Vec::new();
-    let mut lines = file.take(parts::HEAD_MAX as u64);
-    while !head.ends_with(parts::HEAD_END) {
-        if lines.read_until(b'\n', &mut head).await? == 0 || head == parts::END {
-            break;
-        }
-    }
-    match parts::read_head(&head) {
-        Some(said) if said.1 as u64 <= BYTES_MAX => Ok(Some(said)),
-        None if head.is_empty() || head == parts::END => Ok(None),
-        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
