@@ -10,7 +10,7 @@ use crate::{
     control::{self, Control},
     coverage,
     credit::deliver,
-    detect::{self, Signals},
+    detect::{self, Signals, escalate},
     evidence::Vault,
     fleet::{self, Fleet},
     footage::{self, Footage},
@@ -192,7 +192,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         fleet: fleet.clone(),
         control: control.clone(),
-        rules: config.rules,
+        rules: config.rules.clone(),
         time_scale: config.time_scale,
         frequency: config.inspection,
         signals: signals.clone(),
@@ -255,7 +255,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
                 records.clone(),
                 signals,
                 footage.footage.clone(),
-                CASE_GAP_MS / config.time_scale,
+                Arc::new(escalate::by_rule(&config.rules, config.time_scale)),
+                config.time_scale,
                 changed.clone(),
                 stopping.clone(),
             )),
@@ -440,18 +441,25 @@ async fn gather(
     records: Records,
     signals: Signals,
     footage: Footage,
-    gap_ms: f64,
+    escalate: Arc<escalate::ByRule>,
+    time_scale: f64,
     changed: watch::Sender<u64>,
     stopping: watch::Receiver<bool>,
 ) {
     repeat(GATHER_EVERY, stopping, || {
         let (records, signals) = (records.clone(), signals.clone());
         let (footage, changed) = (footage.clone(), changed.clone());
+        let escalate = escalate.clone();
         async move {
             let step = move || {
                 let models = |signal: &detect::Signal| footage.models_behind(signal);
-                let terms = &footage.plan().terms;
-                case::store::step(&records, &signals, gap_ms as i64, terms, &models)
+                let by = case::store::Judging {
+                    gap_ms: (CASE_GAP_MS / time_scale) as i64,
+                    shadow: &footage.plan().terms,
+                    models: &models,
+                    escalate: &escalate,
+                };
+                case::store::step(&records, &signals, &by)
             };
             match tokio::task::spawn_blocking(step).await {
                 Ok(Ok(0)) => false,

@@ -77,6 +77,12 @@ CREATE INDEX agent_certificate_agent ON agent_certificate(agent, public_key);
 CREATE INDEX history_id ON history(id, what);
 CREATE TABLE seen(signal TEXT PRIMARY KEY, site TEXT NOT NULL, rule TEXT NOT NULL, version INTEGER NOT NULL, models TEXT NOT NULL, at INTEGER NOT NULL, is_shadow INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX seen_rule ON seen(site, rule, version, models);
+",
+// Signals of rules that say what repetition makes of them: when they were, whether a person set them aside, what became of them.
+"
+CREATE TABLE repeated(signal TEXT PRIMARY KEY, site TEXT NOT NULL, device TEXT NOT NULL, rule TEXT NOT NULL, version INTEGER NOT NULL, opened_at INTEGER NOT NULL, last_at INTEGER NOT NULL, terms TEXT NOT NULL, is_set_aside INTEGER NOT NULL, escalated TEXT) WITHOUT ROWID;
+CREATE INDEX repeated_place ON repeated(site, device, rule, version, opened_at);
+CREATE INDEX case_signal_case ON case_signal(case_id);
 "];
 
 impl Records {
@@ -247,7 +253,8 @@ pub fn verify_history(records: &Records) -> Result<Result<u64, i64>, RecordsErro
 
 pub use contract::hex::{hex, sha256};
 
-fn decode<T: DeserializeOwned>(body: &str) -> rusqlite::Result<T> {
+/// A record of its JSON text.
+pub fn decode<T: DeserializeOwned>(body: &str) -> rusqlite::Result<T> {
     serde_json::from_str(body).map_err(|e| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
     })

@@ -53,7 +53,7 @@ pub async fn cases(
         });
         all.sort_by_key(|c| {
             let is_decided = c.verdict.is_some();
-            let severity = if is_decided { None } else { Some(c.severity) };
+            let severity = if is_decided { None } else { Some(c.gravity()) };
             (
                 is_decided,
                 std::cmp::Reverse(severity),

@@ -5,6 +5,7 @@ use crate::{
     case::{self, Case, Ground, decide, ground},
     detect::{
         Signal, Source,
+        escalate::Escalated,
         rule::{Comparator, Measure, Rule, Text},
     },
     ingest::dictionary::PointKey,
@@ -90,6 +91,31 @@ impl Inner {
         crate::footage::is_seen(signal) && is_shadow().unwrap_or(false)
     }
 
+    /// Signals with the severity that repetition makes of them; as their rules say, if that cannot be read.
+    pub fn weighed(&self, mut signals: Vec<Signal>) -> Vec<Signal> {
+        if let Err(error) = case::escalation::apply(&self.records, &mut signals) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "it cannot be read what repetition makes of signals");
+        }
+        signals
+    }
+
+    fn escalated_view(&self, escalated: &Escalated) -> EscalatedView {
+        let earlier = escalated.earlier.iter().map(|one| {
+            let case = case::store::of_signal(&self.records, &one.signal);
+            EarlierSignal {
+                id: one.signal.clone(),
+                opened_at: one.opened_at.as_millis(),
+                case: case.ok().flatten().map(|case| case.id),
+            }
+        });
+        EscalatedView {
+            from: escalated.by.from,
+            text: escalated.words(),
+            earlier: earlier.collect(),
+        }
+    }
+
     /// A signal in one line.
     pub fn signal_line(&self, signal: &Signal, case: Option<String>) -> SignalLine {
         let rule = self.rule_of(signal);
@@ -118,6 +144,7 @@ impl Inner {
             rule: name,
             title,
             severity: signal.severity,
+            escalated: signal.escalated.as_ref().map(|e| self.escalated_view(e)),
             site: signal.site.to_string(),
             device: signal.device.to_string(),
             point: signal.point.to_string(),
@@ -210,7 +237,7 @@ impl Inner {
     pub fn signals_of(&self, case: &Case) -> Vec<Signal> {
         let of = case.signals.iter();
         let signals = of.filter_map(|id| self.signals.get(id).ok().flatten());
-        decide::gravest_first(signals.collect())
+        decide::gravest_first(self.weighed(signals.collect()))
     }
 
     /// A case in one line.
@@ -222,7 +249,7 @@ impl Inner {
             site: case.site.to_string(),
             site_name: site.map(|s| s.name.clone()).unwrap_or_default(),
             business: self.business(&case.site),
-            severity: case.severity,
+            severity: case.gravity(),
             state: case.state,
             title: line.as_ref().map(|l| l.title.clone()).unwrap_or_default(),
             rule: line.as_ref().map(|l| l.rule.clone()).unwrap_or_default(),

@@ -42,7 +42,7 @@ pub async fn overview(_: SignedIn, Shared(api): Shared<Api>) -> Answer<Overview>
         .blocking(|inner| {
             let mut signals = inner.signals.list(None, 5000).map_err(ApiError::internal)?;
             signals.retain(|s| s.closed_at.is_none() && !inner.is_shadow(s));
-            Ok(signals)
+            Ok(inner.weighed(signals))
         })
         .await?;
     let last = last_readings(&api).await?;
@@ -141,6 +141,7 @@ async fn signals_of_site(api: &Api, site: &SiteId) -> Result<Vec<SignalLine>, Ap
             .signals
             .list(Some(&site), SIGNALS_MAX)
             .map_err(ApiError::internal)?;
+        let signals = inner.weighed(signals);
         let cases = case::store::all(&inner.records).map_err(ApiError::internal)?;
         let case_of = |id: &str| {
             cases

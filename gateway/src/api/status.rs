@@ -161,10 +161,14 @@ pub async fn events(
                 changed = async { signals.wait_for(|last| *last > after).await.map(|_| ()) } => {
                     changed.ok()?;
                     let from = after;
-                    let read = api.blocking(move |i| i.signals.changes_after(from, 500).map_err(ApiError::internal)).await;
-                    let (through, changed) = read.ok()?;
+                    let read = api.blocking(move |inner| {
+                        let (through, changed) = inner.signals.changes_after(from, 500).map_err(ApiError::internal)?;
+                        let changed = inner.weighed(changed);
+                        let lines: Vec<SignalLine> = changed.iter().map(|s| inner.signal_line(s, None)).collect();
+                        Ok((through, lines))
+                    }).await;
+                    let (through, lines) = read.ok()?;
                     after = through;
-                    let lines: Vec<SignalLine> = changed.iter().map(|s| api.0.signal_line(s, None)).collect();
                     Event::default().event("signal").json_data(lines).ok()?
                 }
                 changed = records.changed() => {

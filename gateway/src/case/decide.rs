@@ -72,8 +72,11 @@ pub struct Case {
     pub id: String,
     /// Where.
     pub site: SiteId,
-    /// The worst of its signals.
+    /// The worst of its signals, as their rules say.
     pub severity: Severity,
+    /// The worst that repetition makes of one of them.
+    #[serde(default)]
+    pub escalated: Option<Severity>,
     /// Where it stands.
     pub state: State,
     /// Its signals, in order of arrival.
@@ -99,6 +102,7 @@ impl Case {
             id,
             site: signal.site.clone(),
             severity: signal.severity,
+            escalated: None,
             state: State::Open,
             signals: vec![signal.id.clone()],
             opened_at: signal.opened_at,
@@ -108,6 +112,12 @@ impl Case {
             verdict: None,
             evidence: None,
         }
+    }
+
+    /// How grave it is: the worst of its signals, repetition counted.
+    pub fn gravity(&self) -> Severity {
+        self.escalated
+            .map_or(self.severity, |e| e.max(self.severity))
     }
 
     /// True if `signal` tells of the same episode: same site, whatever the device, case not decided, and the two
@@ -138,7 +148,7 @@ pub enum Refusal {
     Role(Role, Act),
     /// It was decided.
     Decided,
-    /// A signal joined it meanwhile.
+    /// A signal joined it meanwhile, or its severity became another.
     Grown,
     /// The person wrote the rule.
     Author(String),
@@ -164,8 +174,8 @@ impl Refusal {
                 "the case is decided already; a correction is a new item in the credit record",
             ),
             Refusal::Grown => Text::new(
-                "刚才又有信号并入这条线索；请看过之后再决定",
-                "a signal joined the case just now; look at it, then decide",
+                "刚才又有信号并入这条线索，或它的级别变了；请看过之后再决定",
+                "a signal joined the case just now, or its severity changed; look at it, then decide",
             ),
             Refusal::Author(rule) => Text::new(
                 format!("规则 {rule} 由你编写，它的线索须由他人办理"),
@@ -302,7 +312,7 @@ pub fn gravity(case: &Case, is_model_only: bool, ground: &Ground) -> Severity {
     ground
         .severity
         .filter(|_| is_model_only)
-        .unwrap_or(case.severity)
+        .unwrap_or(case.gravity())
 }
 
 #[cfg(test)]
@@ -322,6 +332,7 @@ mod tests {
             device: DeviceId::new(device).unwrap(),
             point: PointName::new("p").unwrap(),
             severity: Severity::II,
+            escalated: None,
             opened_at: Timestamp::from_millis(from),
             last_at: Timestamp::from_millis(to),
             closed_at: None,

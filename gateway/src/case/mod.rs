@@ -4,6 +4,7 @@
 //! legal ground; a confirmation writes the finding, the reference to its sealed evidence, the credit entry and its outbox row in one transaction.
 
 pub mod decide; // which case a signal belongs to, and what a decision needs; pure
+pub mod escalation; // what repetition makes of a signal
 pub mod ground; // what a person says was not met; pure
 pub mod precision; // whether a rule on what cameras see is trusted at a site
 pub mod store; // cases on disk

@@ -211,6 +211,7 @@ mod tests {
             id: "1".into(),
             site: SiteId::new("s").unwrap(),
             severity: Severity::II,
+            escalated: None,
             state,
             signals: Vec::new(),
             opened_at: at,

@@ -3,11 +3,12 @@
 use super::{
     Case, State, Verdict,
     decide::{self, Refusal},
+    escalation,
     precision::{self, Key, Terms},
 };
 use crate::{
     credit::{self, Entry},
-    detect::{Signal, Signals, store::SignalError},
+    detect::{Signal, Signals, escalate, store::SignalError},
     store::{Records, RecordsError, get, put, remember},
 };
 use contract::{Timestamp, vision::ModelUsed};
@@ -28,16 +29,21 @@ pub enum GatherError {
     Records(#[source] RecordsError),
 }
 
+/// What a signal is judged by beside itself.
+pub struct Judging<'a> {
+    /// Signals of one site no further apart are one case.
+    pub gap_ms: i64,
+    /// When a rule falls back to shadow.
+    pub shadow: &'a Terms,
+    /// Which models are behind what a camera saw.
+    pub models: &'a dyn Fn(&Signal) -> Vec<ModelUsed>,
+    /// What rules say of repetition.
+    pub escalate: &'a escalate::ByRule,
+}
+
 /// Puts signals that changed since the last time into cases. Safe to run twice, at any time, after any crash.
 /// Returns how many changes were seen.
-/// `models` says which models are behind what a camera saw.
-pub fn step(
-    records: &Records,
-    signals: &Signals,
-    gap_ms: i64,
-    terms: &Terms,
-    models: &dyn Fn(&Signal) -> Vec<ModelUsed>,
-) -> Result<usize, GatherError> {
+pub fn step(records: &Records, signals: &Signals, by: &Judging<'_>) -> Result<usize, GatherError> {
     let after: u64 = records
         .write("read how far cases are", |tx| {
             tx.query_row("SELECT n FROM progress WHERE name = ?1", [FOLLOWED], |r| {
@@ -57,7 +63,7 @@ pub fn step(
         .iter()
         .map(|signal| {
             Key::of(signal, Vec::new()).map(|key| Key {
-                models: models(signal),
+                models: (by.models)(signal),
                 ..key
             })
         })
@@ -65,9 +71,11 @@ pub fn step(
     records
         .write("gather signals into cases", |tx| {
             for (signal, key) in changed.iter().zip(&keys) {
-                if !is_in_shadow(tx, signal, key.as_ref(), terms)? {
-                    gather(tx, signals, signal, gap_ms)?;
+                if is_in_shadow(tx, signal, key.as_ref(), by.shadow)? {
+                    continue;
                 }
+                gather(tx, signals, signal, by.gap_ms)?;
+                escalation::note(tx, signal, by.escalate)?;
             }
             tx.execute(
                 "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
@@ -100,15 +108,8 @@ fn gather(
     signal: &Signal,
     gap_ms: i64,
 ) -> rusqlite::Result<()> {
-    let known: Option<String> = tx
-        .query_row(
-            "SELECT case_id FROM case_signal WHERE signal = ?1",
-            [&signal.id],
-            |r| r.get(0),
-        )
-        .optional()?;
-    let mut case = match known {
-        Some(id) => get::<Case>(tx, KIND, &id)?,
+    let mut case = match case_of(tx, &signal.id)? {
+        Some(case) => Some(case),
         None => newest_that_takes(tx, signal, gap_ms)?,
     };
     if case.as_ref().is_some_and(|c| c.verdict.is_some()) {
@@ -209,7 +210,7 @@ pub fn decide(
         let Some(mut case) = get::<Case>(tx, KIND, id)?.filter(|c| c.verdict.is_none()) else {
             return Ok(Err(Refusal::Decided));
         };
-        if case.signals != seen.signals {
+        if case.signals != seen.signals || case.escalated != seen.escalated {
             return Ok(Err(Refusal::Grown));
         }
         case.state = match verdict.decision {
@@ -219,6 +220,9 @@ pub fn decide(
         case.verdict = Some(verdict.clone());
         case.evidence = finding.as_ref().map(|f| f.evidence.clone());
         put(tx, KIND, id, case.site.as_str(), case.opened_at, &case)?;
+        if verdict.decision == decide::Decision::Reject {
+            escalation::dismiss(tx, id)?;
+        }
         remember(tx, verdict.at, &verdict.by, "case decided", id, verdict)?;
         if let Some(finding) = finding {
             credit::insert(tx, &finding.entry, &verdict.by, verdict.at)?;
@@ -234,13 +238,19 @@ pub fn one(records: &Records, id: &str) -> Result<Option<Case>, RecordsError> {
 
 /// The case of a signal.
 pub fn of_signal(records: &Records, signal: &str) -> Result<Option<Case>, RecordsError> {
-    records.write("find the case of a signal", |tx| {
-        let id: Option<String> = tx
-            .prepare_cached("SELECT case_id FROM case_signal WHERE signal = ?1")?
-            .query_row([signal], |r| r.get(0))
-            .optional()?;
-        id.map_or(Ok(None), |id| get::<Case>(tx, KIND, &id))
-    })
+    records.write("find the case of a signal", |tx| case_of(tx, signal))
+}
+
+/// The case of a signal, within a transaction.
+pub(super) fn case_of(
+    tx: &rusqlite::Transaction<'_>,
+    signal: &str,
+) -> rusqlite::Result<Option<Case>> {
+    let id: Option<String> = tx
+        .prepare_cached("SELECT case_id FROM case_signal WHERE signal = ?1")?
+        .query_row([signal], |r| r.get(0))
+        .optional()?;
+    id.map_or(Ok(None), |id| get::<Case>(tx, KIND, &id))
 }
 
 /// All cases, the newest first.
@@ -265,6 +275,7 @@ mod tests {
             id: "1".into(),
             site: contract::SiteId::new("s").unwrap(),
             severity: Severity::II,
+            escalated: None,
             state: State::Open,
             signals: vec!["a".into()],
             opened_at: at,
@@ -290,6 +301,10 @@ mod tests {
         let decide = |seen| super::decide(&records, seen, &verdict, None).unwrap();
         let mut grown = seen.clone();
         grown.signals.push("b".into());
+        put(&grown);
+        assert_eq!(decide(&seen), Err(Refusal::Grown));
+        let seen = grown.clone();
+        grown.escalated = Some(Severity::III);
         put(&grown);
         assert_eq!(decide(&seen), Err(Refusal::Grown));
         assert_eq!(one(&records, "1").unwrap(), Some(grown.clone()));

@@ -363,6 +363,7 @@ impl Rules {
             device: point.device.clone(),
             point: point.name.clone(),
             severity: rule.severity,
+            escalated: None,
             opened_at,
             last_at: Timestamp::from_millis(told.last_at),
             closed_at: told.closed_at.map(Timestamp::from_millis),

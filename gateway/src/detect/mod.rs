@@ -1,4 +1,4 @@
-//! Entries of the journal become signals. Read in this order: `rule`, `window`, `episode`, `lane`, `bind`,
+//! Entries of the journal become signals. Read in this order: `rule`, `escalate`, `window`, `episode`, `lane`, `bind`,
 //! `engine`, `state`, `store`, `task`, `onnx`.
 //!
 //! Promise: the same journal, rules and model give the same signals, whenever and however often the gateway was
@@ -11,6 +11,7 @@ pub mod rule; // what a rule says, and reading a pack of rules
 mod bind; // which rules look at which points
 pub mod engine; // all rules at all points
 pub mod episode; // when a signal opens, extends, closes
+pub mod escalate; // what a rule says of repetition, and how it is judged
 pub mod lane; // one rule at one point
 pub mod onnx; // follows the journal with the model
 pub mod state; // how their state stands in a snapshot

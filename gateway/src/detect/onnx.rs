@@ -267,6 +267,7 @@ impl Scoring {
                 device: point.device.clone(),
                 point: point.name.clone(),
                 severity: Severity::I,
+                escalated: None,
                 opened_at: at,
                 last_at: at,
                 closed_at: None,

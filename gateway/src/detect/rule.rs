@@ -3,6 +3,7 @@
 //! Every rule names its standard and clause and the days on which they are in force (domain.md 4.0, L-25). A
 //! rule that does not is refused, and all problems of a pack are found in one run.
 
+use super::escalate::Escalate;
 use contract::problems::Problems;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -173,6 +174,9 @@ pub struct Rule {
     pub hours: String,
     /// How urgent.
     pub severity: Severity,
+    /// What repetition makes of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate: Option<Escalate>,
     /// The standard.
     pub standard: String,
     /// Its clause.
@@ -292,6 +296,14 @@ impl Rule {
                 "write II at most; only a person can raise it",
             );
         }
+        let may_be = self.escalate.as_ref().map(|e| e.severity);
+        if is_lead && may_be > Some(Severity::II) {
+            add(
+                "escalate.severity",
+                "a lead of tampering would be above II".into(),
+                "write II at most; only a person can raise it",
+            );
+        }
         let is_timed = matches!(self.measure, Measure::Silence | Measure::Stuck);
         if is_timed && !(self.limit > 0.0 && self.dwell_min == 0.0) {
             add(
@@ -365,6 +377,9 @@ impl Rule {
             );
         }
         self.check_measure(&mut add);
+        if let Some(escalate) = &self.escalate {
+            escalate.check(self, &mut add);
+        }
         if !self.hours.is_empty() && self.working_minutes().is_none() {
             add(
                 "hours",
@@ -528,6 +543,21 @@ mod tests {
         let unknown = good
             .replace("source=", "sauce=")
             .replace("id=\"a\"", "id=\"c\"");
+        let soft =
+            format!("escalate={{severity=\"II\",count=1,within_days=0,apart_min=5}}\n{good}")
+                .replace("id=\"a\"", "id=\"d\"");
+        let text = format!("[[rule]]\n{soft}\n");
+        let (mut rules, mut problems) = (Vec::new(), Problems::new());
+        parse("pack.toml", &text, &mut rules, &mut problems);
+        let found = problems.to_string();
+        for part in [
+            "rule d.escalate.severity: II is not above the rule's own II",
+            "rule d.escalate.count: 1 is no repetition",
+            "rule d.escalate.within_days: 0 is not possible",
+            "rule d.escalate.apart_min: 5 is not possible",
+        ] {
+            assert!(found.contains(part), "{part} is not in:\n{found}");
+        }
         let text =
             format!("[[rule]]\n{good}\n[[rule]]\n{bad}\n[[rule]]\n{unknown}\n[[rule]]\n{good}\n");
         let (mut rules, mut problems) = (Vec::new(), Problems::new());

@@ -4,7 +4,7 @@
 //! change twice changes nothing; every change that changed something has a number, and whoever follows by that
 //! number misses none.
 
-use super::rule::Severity;
+use super::{escalate::Escalated, rule::Severity};
 use crate::ingest::dictionary::Point;
 use contract::{DeviceId, PointName, SiteId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -50,8 +50,11 @@ pub struct Signal {
     pub device: DeviceId,
     /// The quantity.
     pub point: PointName,
-    /// How urgent.
+    /// How urgent: as its rule says, or what repetition makes of it.
     pub severity: Severity,
+    /// Why it is graver than its rule. The engine never sets it and no signal is stored with it: cases know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
     /// Since when the condition held.
     pub opened_at: Timestamp,
     /// The latest reading it was judged by.

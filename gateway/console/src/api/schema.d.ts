@@ -1156,6 +1156,18 @@ export interface components {
             /** @description Its name. */
             name: components["schemas"]["Text"];
         };
+        /** @description An earlier signal that was counted. */
+        EarlierSignal: {
+            /** @description Its case. */
+            case?: string | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            opened_at: number;
+        };
         /** @description A request to be enrolled; see `contract::enrol` for its seal. */
         Enroll: {
             /** @description Names the one-time code without giving it away. */
@@ -1208,6 +1220,15 @@ export interface components {
             timeline: components["schemas"]["StepView"][];
             /** @description What it is about. */
             title: components["schemas"]["Text"];
+        };
+        /** @description Why a signal is graver than its rule: it is not the first. */
+        EscalatedView: {
+            /** @description One signal of each earlier occasion that was counted, the latest first. */
+            earlier: components["schemas"]["EarlierSignal"][];
+            /** @description The rule's own severity. */
+            from: components["schemas"]["Severity"];
+            /** @description In words, with the earlier signals by id. */
+            text: components["schemas"]["Text"];
         };
         /** @description Sealed evidence. */
         EvidenceView: {
@@ -2006,6 +2027,7 @@ export interface components {
             closed_at?: number | null;
             /** @description The device. */
             device: string;
+            escalated?: null | components["schemas"]["EscalatedView"];
             /** @description Its id. */
             id: string;
             /**

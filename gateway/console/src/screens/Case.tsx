@@ -48,6 +48,7 @@ function Body({ page }: { page: CasePage }) {
         <div><dt>{t("case.lasted")}</dt><dd><Lasted from={page.opened_at} to={page.ended_at} bare /></dd></div>
         <div><dt>{t("chart.opened")}</dt><dd><When at={page.opened_at} full /></dd></div>
       </dl>
+      {page.signals.map((s) => s.escalated && <Escalated key={s.id} of={s.escalated} />)}
       <Actions page={page} />
       <div className="twocol">
         <div>
@@ -67,6 +68,16 @@ function Body({ page }: { page: CasePage }) {
       </div>
       {page.signals.length > 1 && <section><h2>{t("case.signals")}</h2><Signals signals={page.signals} named={(s) => { const p = pointOf(s); return p ? named(p) : pointWord(s.point_label, words); }} /></section>}
     </>
+  );
+}
+
+/** Why a signal is graver than its rule: what was counted, each with its case. */
+function Escalated({ of }: { of: NonNullable<SignalLine["escalated"]> }) {
+  const { t, tx, lang } = useI18n();
+  return (
+    <p className="card" data-escalated>
+      {tx(of.text)} <span className="muted">{t("case.earlier")} {of.earlier.map((e, i) => <span key={e.id}>{i > 0 && (lang === "zh" ? "、" : ", ")}{e.case ? <a href={href("cases", e.case)} title={e.id}><When at={e.opened_at} full /></a> : <span title={e.id}><When at={e.opened_at} full /></span>}</span>)}</span>
+    </p>
   );
 }
 

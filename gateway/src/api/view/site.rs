@@ -143,6 +143,28 @@ pub struct DeviceLine {
     pub fitness: FitnessView,
 }
 
+/// Why a signal is graver than its rule: it is not the first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EscalatedView {
+    /// The rule's own severity.
+    pub from: Severity,
+    /// In words, with the earlier signals by id.
+    pub text: Text,
+    /// One signal of each earlier occasion that was counted, the latest first.
+    pub earlier: Vec<EarlierSignal>,
+}
+
+/// An earlier signal that was counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EarlierSignal {
+    /// Its id.
+    pub id: String,
+    /// Since when.
+    pub opened_at: i64,
+    /// Its case.
+    pub case: Option<String>,
+}
+
 /// A signal in one line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignalLine {
@@ -154,6 +176,8 @@ pub struct SignalLine {
     pub title: Text,
     /// How urgent.
     pub severity: Severity,
+    /// Why it is graver than its rule, if it is.
+    pub escalated: Option<EscalatedView>,
     /// Where.
     pub site: String,
     /// The device.

@@ -2,6 +2,7 @@
 
 mod chain; // signals become cases, findings, entries
 mod delivery; // a finding on its way out
+mod escalation; // what was raised before makes a signal graver
 mod fleet; // one-time codes and certificates
 mod rights; // who may do what
 mod status; // how the gateway is

@@ -235,6 +235,7 @@ impl Gateway {
             } else {
                 Severity::III
             },
+            escalated: None,
             opened_at,
             last_at: opened_at.plus_millis(30_000),
             closed_at: Some(opened_at.plus_millis(30_000)),
