@@ -2,7 +2,7 @@
 //!
 //! Frames: a person in the truth without the gear (for masks: whose face can be seen) is positive; what is said of the box
 //! that overlaps it best is compared. Events: a stretch in which one person has it so, of at least the dwell and a second, is one that
-//! should be found; a sighting belongs to the person whom its track covers. An event without a sighting of its own is covered if
+//! should be found (stretches with less than [`Wants::rest_ms`](edge_agent::camera::watch::class::Wants::rest_ms) between them are one); a sighting belongs to the person whom its track covers. An event without a sighting of its own is covered if
 //! the point was 1 for at least a second of it, since somebody else had it so too.
 
 use super::{
@@ -41,6 +41,9 @@ struct Score {
     took_ms: Vec<u64>,
 }
 
+/// Not so for as long as this breaks a run.
+const HOLE_MS: u64 = 2_000;
+
 /// A stretch in which something is so.
 #[derive(Debug, Clone)]
 struct Spell {
@@ -49,6 +52,9 @@ struct Spell {
     who: Option<usize>,
     began_ms: u64,
     last_ms: u64,
+    /// Since when it is so without more than [`HOLE_MS`] between, and the longest such time.
+    run_ms: u64,
+    longest_ms: u64,
     /// Frames in which it could be judged.
     shown: u64,
     found_ms: Option<u64>,
@@ -87,7 +93,7 @@ impl Scene<'_> {
         let persons = &moment.truth.persons;
         let mut mine: Vec<Option<&SeenPerson>> = Vec::new();
         for person in &moment.seen.persons {
-            let nearest = nearest(&person.area, persons).map(|(_, of)| of);
+            let nearest = nearest(&person.area, persons);
             let is_taken = |of: &&SeenPerson| mine.iter().flatten().any(|m| m.number == of.number);
             let nearest = nearest.filter(|of| !is_taken(of));
             self.all.persons[usize::from(nearest.is_none())] += 1;
@@ -134,11 +140,16 @@ impl Scene<'_> {
         let mut go_on = |class, who, is_shown: bool| {
             let shown = u64::from(is_shown);
             let before = self.spells.iter_mut().rev().find(|spell| {
-                (spell.class, spell.who) == (class, who) && ms - spell.last_ms <= 2_000
+                let rest = spell.class.wants().rest_ms();
+                (spell.class, spell.who) == (class, who) && ms - spell.last_ms <= rest
             });
             match before {
                 Some(spell) => {
+                    if ms - spell.last_ms > HOLE_MS {
+                        spell.run_ms = ms;
+                    }
                     spell.last_ms = ms;
+                    spell.longest_ms = spell.longest_ms.max(ms - spell.run_ms);
                     spell.shown += shown;
                 }
                 None => self.spells.push(Spell {
@@ -146,6 +157,8 @@ impl Scene<'_> {
                     who,
                     began_ms: ms,
                     last_ms: ms,
+                    run_ms: ms,
+                    longest_ms: 0,
                     shown,
                     found_ms: None,
                     covered: 0,
@@ -188,7 +201,7 @@ impl Scene<'_> {
             let class = class_of(sighting.point.as_str()).context("a class")?;
             let area = sighting.track.and_then(|track| self.boxes.get(&track));
             let who = area.and_then(|area| nearest(area, &moment.truth.persons));
-            let who = who.map(|(_, who)| who.number);
+            let who = who.map(|who| who.number);
             let score = self.all.scores.entry(class).or_default();
             score.sightings += 1;
             let spell = self.spells.iter_mut().rev().find(|spell| {
@@ -217,7 +230,7 @@ impl Drop for Scene<'_> {
     fn drop(&mut self) {
         for spell in std::mem::take(&mut self.spells) {
             let dwell = spell.class.wants().dwell_ms;
-            if spell.last_ms - spell.began_ms < dwell + 1_000 {
+            if spell.longest_ms < dwell + 1_000 {
                 continue;
             }
             let score = self.all.scores.entry(spell.class).or_default();

@@ -1,10 +1,11 @@
 //! How well persons keep their numbers.
 //!
-//! A visit is a stretch in which a person of the truth is in the picture, with absences of at most [`AWAY_MS`]. A track is the
-//! person's whom its box covers best, one track for each person and frame. A switch is another number than the last one of
-//! the visit: taken over from somebody else who had it within [`AWAY_MS`], or after a time of not being found.
+//! A visit is a stretch in which a person of the truth is in the picture, with absences of at most [`AWAY_MS`]. A person keeps its
+//! track as long as the track's box covers it; else it gets the free one that covers it best (so do the CLEAR MOT measures,
+//! Bernardin and Stiefelhagen 2008). A switch is another number than the last one of the visit: taken over from somebody else
+//! who had it within [`AWAY_MS`], or after a time of not being found.
 
-use super::scenes::nearest;
+use super::scenes::{COVERS, share_of};
 use contract::footage::Frame;
 use simulators::camera::scene::SeenPerson;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,22 +94,28 @@ impl Scene<'_> {
             visit.last_ms = ms;
         }
         self.all.frames[0] += persons.len() as u64;
-        let mut best: BTreeMap<usize, (f32, u64)> = BTreeMap::new();
+        let mut pairs = Vec::new();
         for marked in &frame.boxes {
-            let Some((track, (overlap, person))) =
-                marked.track.zip(nearest(&marked.area, persons))
-            else {
-                continue;
-            };
-            let of = best.entry(person.number).or_insert((overlap, track));
-            if overlap > of.0 {
-                *of = (overlap, track);
+            let Some(track) = marked.track else { continue };
+            for person in persons {
+                let share = share_of(&marked.area, person);
+                if share >= COVERS {
+                    let before = self.open[&person.number].now;
+                    let is_kept = before.is_some_and(|(before, _)| before == track);
+                    pairs.push((is_kept, share, person.number, track));
+                }
             }
         }
-        self.all.frames[1] += best.len() as u64;
-        for (number, (_, track)) in best {
-            self.is(ms, number, track);
+        // Who keeps a track first, then who is covered best.
+        pairs.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));
+        let (mut with, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        for (_, _, number, track) in pairs {
+            if !with.contains(&number) && taken.insert(track) {
+                with.insert(number);
+                self.is(ms, number, track);
+            }
         }
+        self.all.frames[1] += with.len() as u64;
     }
 
     fn is(&mut self, ms: u64, number: usize, track: u64) {

@@ -48,7 +48,7 @@ impl<'a> Looks<'a> {
             let text = std::fs::read(kept).with_context(|| kept.display().to_string())?;
             return Ok(serde_json::from_slice(&text)?);
         }
-        
+
         let mut moments = Vec::new();
         for n in 0..play.frames {
             let (picture, truth) = play.camera.frame(n);

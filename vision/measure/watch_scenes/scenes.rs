@@ -142,20 +142,28 @@ pub fn burns(truth: &Seen) -> bool {
     truth.smoke.is_some() || truth.flames.iter().any(|flame| flame.fire)
 }
 
-/// The person of the truth whom a box covers best, if it covers one, and how well.
-pub fn nearest<'a>(area: &Area, persons: &'a [SeenPerson]) -> Option<(f32, &'a SeenPerson)> {
-    let overlaps = persons.iter().map(|person| {
-        let [x, y, w, h] = person.person.0.map(|side| side as f32);
-        let other = Area {
-            left: x / WIDE,
-            top: y / HIGH,
-            right: (x + w) / WIDE,
-            bottom: (y + h) / HIGH,
-        };
-        (overlap(area, &other), person)
-    });
-    let best = overlaps.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best.0 >= 0.3).then_some(best)
+/// A box is a person's if it has as much as this in common with what can be seen of it.
+pub const COVERS: f32 = 0.3;
+
+/// What a box and a person of the truth have in common, of what they cover together.
+pub fn share_of(area: &Area, person: &SeenPerson) -> f32 {
+    let [x, y, w, h] = person.person.0.map(|side| side as f32);
+    let other = Area {
+        left: x / WIDE,
+        top: y / HIGH,
+        right: (x + w) / WIDE,
+        bottom: (y + h) / HIGH,
+    };
+    overlap(area, &other)
+}
+
+/// The person of the truth whom a box covers best, if it covers one.
+pub fn nearest<'a>(area: &Area, persons: &'a [SeenPerson]) -> Option<&'a SeenPerson> {
+    let shares = persons
+        .iter()
+        .map(|person| (share_of(area, person), person));
+    let (share, best) = shares.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (share >= COVERS).then_some(best)
 }
 
 fn overlap(a: &Area, b: &Area) -> f32 {
