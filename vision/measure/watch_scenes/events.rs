@@ -2,8 +2,9 @@
 //!
 //! Frames: a person in the truth without the gear (for masks: whose face can be seen) is positive; what is said of the box
 //! that overlaps it best is compared. Events: a stretch in which one person has it so, of at least the dwell and a second, is one that
-//! should be found (stretches with less than [`Wants::rest_ms`](edge_agent::camera::watch::class::Wants::rest_ms) between them are one); a sighting belongs to the person whom its track covers. An event without a sighting of its own is covered if
-//! the point was 1 for at least a second of it, since somebody else had it so too.
+//! should be found; stretches with no more than `rest_ms` of their class between them are one. A sighting belongs to the person whom
+//! its track covers. An event without a sighting of its own is covered if the point was 1 for at least a second of it, since somebody
+//! else had it so too.
 
 use super::{
     looks::Moment,

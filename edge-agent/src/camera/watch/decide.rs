@@ -1,10 +1,11 @@
 //! What is seen in one frame after the other becomes points of 0 and 1, and the reason why one became 1. Pure.
 //!
 //! Promise: the same frames give the same points and sightings, whatever the order of the persons in a frame; no point is 1
-//! before its class has held for its dwell ([`Class::wants`]); one person gives one sighting for a zone and class while its track lives
-//! and it has not ended, and a zone never more than persons of whom it was so at once ([`Crowd`]); a point stays 1 for
-//! [`Wants::rest_ms`](super::class::Wants::rest_ms) after the last reason for it ended, so that it does not flutter. A shadow model gives points and no sightings. 0 means that nothing of the kind was seen in a picture in
-//! which it could have been, no more.
+//! before its class has held for its dwell ([`Class::wants`]); one person gives one sighting for a zone and class while its track
+//! lives and it has not ended, and a zone never more than persons of whom it was so at once ([`Crowd`]); whenever a point becomes
+//! 1 it is told why; it stays 1 for [`Wants::rest_ms`](super::class::Wants::rest_ms) after the last reason for it ended, so that it
+//! does not flutter. A shadow model gives points and no sightings. 0 means that nothing of the kind was seen in a picture in which
+//! it could have been, no more.
 
 mod crowd; // how many of a zone were told
 mod drawn; // what is drawn over a frame

@@ -398,6 +398,10 @@ fn the_order_of_the_persons_in_a_frame_changes_nothing() {
                 (&step.changed, &step.sightings),
                 (&same.changed, &same.sightings)
             );
+            let untold = step.changed.iter().find(|reading| {
+                reading.value == Some(1.0) && reading.point.as_str().starts_with("see.")
+            });
+            assert_eq!(untold, None, "it became 1 and nobody was told why");
             for (_, sighting) in step.sightings {
                 all += 1;
                 let class = Class::named(&sighting.point.as_str()[4..]).unwrap();
