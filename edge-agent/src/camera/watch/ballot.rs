@@ -3,7 +3,7 @@
 //! Promise: nothing is raised before [`Wants::dwell_ms`] have passed between two frames of an unbroken run in which at least
 //! [`Wants::share`] of the judged frames spoke for it, at least [`Wants::judged`] were judged, and not fewer than a fifth of all.
 //! A frame that was not judged speaks neither for nor against. What was raised stays until most of the judged frames of as long a
-//! time speak against it; raised anew it is only after [`REST_MS`] of quiet.
+//! time speak against it.
 
 use super::class::Wants;
 use contract::Timestamp;
@@ -15,8 +15,6 @@ const JUDGED_SHARE: f32 = 0.2;
 const LONGER_MS: u64 = 9_000;
 /// It is over when fewer of the judged frames than this speak for it.
 const OVER_SHARE: f32 = 0.3;
-/// How long it must have been over before it can be raised again.
-pub const REST_MS: u64 = 60_000;
 
 /// What a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +38,6 @@ pub struct Raised {
     pub share: f32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    Quiet,
-    Raised,
-    /// Over since a time.
-    Over(u64),
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Cast {
     ms: u64,
@@ -59,7 +49,7 @@ struct Cast {
 #[derive(Debug, Clone)]
 pub struct Ballot {
     votes: VecDeque<Cast>,
-    state: State,
+    has_raised: bool,
     wants: Wants,
     /// Without a frame for so long, what was before does not count.
     gap_ms: u64,
@@ -70,15 +60,17 @@ impl Ballot {
     pub fn new(wants: Wants, gap_ms: u64) -> Ballot {
         Ballot {
             votes: VecDeque::new(),
-            state: State::Quiet,
+            has_raised: false,
             wants,
             gap_ms,
         }
     }
 
-    /// True while it is raised.
-    pub fn is_raised(&self) -> bool {
-        self.state == State::Raised
+    /// True while it is raised and somebody is there to vote.
+    pub fn is_raised(&self, ms: u64) -> bool {
+        let last = self.last_ms();
+        let is_there = last.is_some_and(|last| ms.saturating_sub(last) <= self.gap_ms);
+        self.has_raised && is_there
     }
 
     /// When the last frame voted; nothing before the first one.
@@ -93,35 +85,26 @@ impl Ballot {
             .is_some_and(|last| ms.saturating_sub(last) > self.gap_ms)
         {
             self.votes.clear();
-            self.state = State::Quiet;
+            self.has_raised = false;
         }
         self.votes.push_back(Cast { ms, at, vote });
         let keep = self.wants.dwell_ms + LONGER_MS;
         while self.votes.front().is_some_and(|cast| ms - cast.ms > keep) {
             self.votes.pop_front();
         }
-        match self.state {
-            State::Raised => {
-                if self.is_over(ms) {
-                    self.state = State::Over(ms);
-                }
-                None
-            }
-            State::Over(since) if ms.saturating_sub(since) < REST_MS => None,
-            State::Quiet | State::Over(_) => {
-                let raised = self.raised(ms)?;
-                self.state = State::Raised;
-                Some(raised)
-            }
+        if self.has_raised {
+            self.has_raised = !self.is_over(ms);
+            return None;
         }
+        let raised = self.raised(ms);
+        self.has_raised = raised.is_some();
+        raised
     }
 
-    /// Whoever is voted on went away: nothing of before counts, and what was raised is over.
-    pub fn leave(&mut self, ms: u64) {
+    /// Whoever is voted on went away: no vote of before counts, and what was raised is over.
+    pub fn leave(&mut self) {
         self.votes.clear();
-        if self.state == State::Raised {
-            self.state = State::Over(ms);
-        }
+        self.has_raised = false;
     }
 
     /// The longest run of frames up to now that suffices and begins with one that spoke for it.
@@ -242,15 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_frames_speak_against_it_and_comes_again_only_after_a_rest() {
+    fn it_is_over_when_frames_speak_against_it_or_nobody_is_there() {
         let mut ballot = Ballot::new(WANTS, 2_000);
         cast(&mut ballot, 0, &"f".repeat(20));
         cast(&mut ballot, 4_000, "aff");
-        assert!(ballot.is_raised(), "one frame is not the end");
+        assert!(ballot.is_raised(4_600), "one frame is not the end");
         cast(&mut ballot, 4_600, &"a".repeat(16));
-        assert!(!ballot.is_raised());
-        assert_eq!(cast(&mut ballot, 8_000, &"f".repeat(50)).len(), 0);
-        assert_eq!(cast(&mut ballot, 18_000, &"f".repeat(300)).len(), 1);
+        assert!(!ballot.is_raised(7_600));
+        assert_eq!(cast(&mut ballot, 7_800, &"f".repeat(30)).len(), 1);
+        assert!(ballot.is_raised(13_800) && !ballot.is_raised(16_000));
+        ballot.leave();
+        assert!(!ballot.is_raised(13_800));
     }
 
     /// Whatever is cast: nothing is raised before the dwell, with too small a share, or too few judged frames.

@@ -1,6 +1,6 @@
 //! What can be watched for: the fixed list of classes, who judges each, and how much it takes until it counts. Pure.
 //!
-//! Where the numbers come from: domain.md 4.3 (V-01 … V-09) and 4.6 (S-12 … S-14), design proposals and no law. A class that
+//! Where the numbers come from: domain.md 4.3 (V-01 … V-09) and 4.6 (S-12 … S-14, S-18), design proposals and no law. A class that
 //! no shipped model carries is in the list, but needs a model of the user's own.
 
 use super::zone::Kind;
@@ -34,6 +34,8 @@ pub enum Class {
     UncoveredBin,
     /// A flame, and nobody there.
     UnattendedFlame,
+    /// Fewer persons in the zone than must be on duty there: two.
+    Understaffed,
 }
 
 /// A table of `[camera.look]` that names the model for some classes.
@@ -136,9 +138,16 @@ pub struct Wants {
     pub judged: u32,
 }
 
+impl Wants {
+    /// It has ended so long after it was so last: twice the dwell (domain.md 4.0), but at most 20 s, since a point says what is now.
+    pub fn rest_ms(&self) -> u64 {
+        (2 * self.dwell_ms).clamp(5_000, 20_000)
+    }
+}
+
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::NoMask,
         Class::NoHat,
         Class::NoHelmet,
@@ -152,6 +161,7 @@ impl Class {
         Class::Rodent,
         Class::UncoveredBin,
         Class::UnattendedFlame,
+        Class::Understaffed,
     ];
 
     /// Its name in `watch` and in points.
@@ -170,6 +180,7 @@ impl Class {
             Class::Rodent => "rodent",
             Class::UncoveredBin => "uncovered_bin",
             Class::UnattendedFlame => "unattended_flame",
+            Class::Understaffed => "understaffed",
         }
     }
 
@@ -186,7 +197,7 @@ impl Class {
             Class::NoHelmet => Part::Helmet,
             Class::NoVest => Part::Vest,
             Class::Smoking => Part::Smoking,
-            Class::InDangerZone | Class::AfterHours => return None,
+            Class::InDangerZone | Class::AfterHours | Class::Understaffed => return None,
             Class::Fire | Class::Smoke | Class::FireOrSmoke => Part::FireSmoke,
             Class::Rodent => Part::Rodent,
             Class::UncoveredBin => Part::Bin,
@@ -194,7 +205,12 @@ impl Class {
         })
     }
 
-    /// True if it is told of persons in a zone, false if of the whole picture.
+    /// Fewer persons than this in the zone, and it is so; nothing for a class that is not told of a zone as a whole.
+    pub fn persons_min(self) -> Option<usize> {
+        (self == Class::Understaffed).then_some(2)
+    }
+
+    /// True if it is told of a zone and who is in it, false if of the whole picture.
     pub fn is_of_persons(self) -> bool {
         self.part().is_none_or(Part::is_of_persons)
     }
@@ -213,6 +229,7 @@ impl Class {
             Class::NoMask | Class::NoHat => kind.is_of_food(),
             Class::NoHelmet | Class::NoVest => !kind.is_of_food(),
             Class::InDangerZone => kind == Kind::DangerZone,
+            Class::Understaffed => kind == Kind::FireControlRoom,
             _ => true,
         }
     }
@@ -234,6 +251,8 @@ impl Class {
             Class::UncoveredBin => (600, 0.6, 60),
             // V-08: at least 3 min.
             Class::UnattendedFlame => (180, 0.6, 30),
+            // S-18: at least 5 min.
+            Class::Understaffed => (300, 0.6, 60),
         };
         Wants {
             dwell_ms: dwell_s * 1_000,

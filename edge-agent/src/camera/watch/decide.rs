@@ -1,10 +1,15 @@
 //! What is seen in one frame after the other becomes points of 0 and 1, and the reason why one became 1. Pure.
 //!
 //! Promise: the same frames give the same points and sightings, whatever the order of the persons in a frame; no point is 1
-//! before its class has held for its dwell ([`Class::wants`]); one person gives one sighting for a zone and class while its track lives
-//! (a second one only after a minute of quiet); a point stays 1 for [`HOLD_MS`] after the last reason for it ended, so that
-//! it does not flutter. A shadow model gives points and no sightings. 0 means that nothing of the kind was seen in a picture in
-//! which it could have been, no more.
+//! before its class has held for its dwell ([`Class::wants`]); one person gives one sighting for a zone and class while its track
+//! lives and it has not ended, and a zone never more than persons of whom it was so at once ([`Crowd`]); whenever a point becomes
+//! 1 it is told why; it stays 1 for [`Wants::rest_ms`](super::class::Wants::rest_ms) after the last reason for it ended, so that it
+//! does not flutter. A shadow model gives points and no sightings. 0 means that nothing of the kind was seen in a picture in which
+//! it could have been, no more.
+
+mod crowd; // how many of a zone were told
+mod drawn; // what is drawn over a frame
+mod points; // what is told, and when
 
 use super::{
     ballot::{Ballot, Raised, Vote},
@@ -14,15 +19,14 @@ use super::{
 };
 use contract::{
     Absence, PointName, Quality, Reading, Timestamp,
-    footage::{self, Marked, Sighting},
+    footage::{self, Sighting},
     vision::{Area, ModelUsed, Person, Seen, Verdict},
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crowd::Crowd;
+pub use points::PERSONS;
+use points::Points;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The point that says how many persons are there.
-pub const PERSONS: &str = "see.persons";
-/// How long a point stays 1 after its last reason.
-pub const HOLD_MS: u64 = 5_000;
 /// A track ends when it was not seen for so long, if frames come often enough.
 const LOST_MS: u64 = 3_000;
 /// Whoever is outside a zone for so long has left it.
@@ -47,18 +51,10 @@ enum Lens {
 struct Key {
     lens: Lens,
     class: Class,
-    /// Number of the zone and of the track; nothing for the whole picture.
-    who: Option<(usize, u64)>,
-}
-
-#[derive(Debug, Clone)]
-struct Point {
-    name: PointName,
-    is: Option<bool>,
-    /// When one of its reasons held last.
-    held_ms: Option<u64>,
-    /// The frame of which it was said last.
-    told: Option<Timestamp>,
+    /// Number of the zone; nothing for the whole picture.
+    zone: Option<usize>,
+    /// Number of the track; nothing for the zone or the picture as a whole.
+    track: Option<u64>,
 }
 
 /// What a frame changes.
@@ -78,10 +74,10 @@ pub struct Watch {
     config: WatchConfig,
     tracker: Tracker,
     ballots: BTreeMap<Key, Ballot>,
-    points: BTreeMap<(Lens, Class), Point>,
-    persons: Point,
+    /// Of each class and zone; of no zone for the whole picture.
+    crowds: BTreeMap<(Class, Option<usize>), Crowd>,
+    points: Points,
     count: usize,
-    waiting: VecDeque<Sighting>,
     last: Option<(u64, Timestamp)>,
     /// What is older than this has been lost sight of.
     gap_ms: u64,
@@ -100,14 +96,12 @@ impl Watch {
             let shadow = shadow.map(|_| (Lens::Shadow, *class));
             std::iter::once((Lens::Model, *class)).chain(shadow)
         });
-        let points = lenses.map(|(lens, class)| ((lens, class), Point::of(lens, class)));
         Watch {
-            points: points.collect(),
+            points: Points::new(lenses),
             tracker: Tracker::new(gap_ms),
             ballots: BTreeMap::new(),
-            persons: Point::named(PERSONS),
+            crowds: BTreeMap::new(),
             count: 0,
-            waiting: VecDeque::new(),
             last: None,
             gap_ms,
             next_ms: 3 * step_ms / 2 + LATE_MS,
@@ -117,8 +111,7 @@ impl Watch {
 
     /// The names of its points.
     pub fn names(&self) -> Vec<PointName> {
-        let points = std::iter::once(&self.persons).chain(self.points.values());
-        points.map(|point| point.name.clone()).collect()
+        self.points.names()
     }
 
     /// From the next frame on these models count.
@@ -147,7 +140,7 @@ impl Watch {
         raised.extend(self.see_picture(at, ms, seen, persons.is_empty()));
         let live: BTreeSet<u64> = self.tracker.tracks().iter().map(|t| t.id).collect();
         self.ballots
-            .retain(|key, _| key.who.is_none_or(|(_, track)| live.contains(&track)));
+            .retain(|key, _| key.track.is_none_or(|track| live.contains(&track)));
         let (frames, within) = COUNTED;
         let counted =
             self.tracker.tracks().iter().filter(|track| {
@@ -155,13 +148,19 @@ impl Watch {
             });
         self.count = counted.count();
         for (key, raised) in raised {
-            self.wait(key, raised, models);
+            self.wait(key, ms, raised, models);
         }
-        let (changed, sightings) = self.tell(at, ms);
+        self.see_crowds(ms);
+        let of_ballots = self.ballots.iter();
+        let is_raised = of_ballots.filter(|(_, ballot)| ballot.is_raised(ms));
+        let is_raised = is_raised.map(|(key, _)| (key.lens, key.class)).collect();
+        let parts = &self.config;
+        let has_shadow = |class| parts.model(class).is_some_and(|part| part.shadow.is_some());
+        let (changed, sightings) = self.points.tell(at, ms, &is_raised, has_shadow);
         Step {
             changed,
             sightings,
-            frame: self.drawn(at, seen, &persons, &ids),
+            frame: drawn::drawn(&self.config, at, &seen.picture, &persons, &ids),
         }
     }
 
@@ -172,32 +171,12 @@ impl Watch {
         now_ms: u64,
         cannot: Option<Quality>,
     ) -> Vec<Reading> {
-        let age = |ms: u64| now_ms.saturating_sub(ms);
-        let last = self.last.filter(|_| cannot.is_none());
-        let absent = cannot.unwrap_or(Quality::Missing(Absence::NotLooked));
-        let mut readings = Vec::new();
-        let count = self.count as f64;
-        let persons = std::iter::once(&mut self.persons).map(|point| (point, Some(count)));
-        let of_points = self.points.values_mut().map(|point| {
-            let is = point.is.map(|is| f64::from(u8::from(is)));
-            (point, is)
+        let last = self.last.filter(|_| cannot.is_none()).map(|(ms, at)| {
+            let age = now_ms.saturating_sub(ms);
+            (at, [age > self.next_ms, age > self.gap_ms])
         });
-        for (point, value) in persons.chain(of_points) {
-            let said = last.zip(value).filter(|((ms, at), _)| {
-                let is_new = point.told != Some(*at);
-                age(*ms) <= if is_new { self.gap_ms } else { self.next_ms }
-            });
-            let Some(((_, at), value)) = said else {
-                point.is = None;
-                readings.push(Reading::new(point.name.clone(), now, None, absent));
-                continue;
-            };
-            if point.told.replace(at) != Some(at) {
-                let name = point.name.clone();
-                readings.push(Reading::new(name, at, Some(value), Quality::Good));
-            }
-        }
-        readings
+        let absent = cannot.unwrap_or(Quality::Missing(Absence::NotLooked));
+        self.points.readings(now, last, absent, self.count)
     }
 
     fn see_zone(
@@ -211,8 +190,24 @@ impl Watch {
         let is_allowed = of.hours.iter().any(|hours| hours.contains(at));
         let mut raised = Vec::new();
         for class in &of.watch {
+            if let Some(least) = class.persons_min() {
+                let there = seen.iter().map(|(_, person)| foot(&person.area));
+                let there = there.filter(|foot| of.polygon.contains(*foot)).count();
+                let vote = match there < least {
+                    true => Vote::For,
+                    false => Vote::Against,
+                };
+                let key = Key {
+                    lens: Lens::Model,
+                    class: *class,
+                    zone: Some(zone),
+                    track: None,
+                };
+                raised.extend(self.cast(key, at, ms, vote));
+                continue;
+            }
             for lens in [Lens::Model, Lens::Shadow] {
-                if !self.points.contains_key(&(lens, *class)) {
+                if !self.points.has(lens, *class) {
                     continue;
                 }
                 let said_by = self.said_by(lens, *class);
@@ -220,7 +215,8 @@ impl Watch {
                     let key = Key {
                         lens,
                         class: *class,
-                        who: Some((zone, *track)),
+                        zone: Some(zone),
+                        track: Some(*track),
                     };
                     let is_there = of.polygon.contains(foot(&person.area));
                     if *class == Class::AfterHours && is_allowed {
@@ -258,8 +254,13 @@ impl Watch {
                     Vote::For if class == Class::UnattendedFlame && !is_empty => Vote::Against,
                     vote => vote,
                 };
-                let who = None;
-                raised.extend(self.cast(Key { lens, class, who }, at, ms, vote));
+                let key = Key {
+                    lens,
+                    class,
+                    zone: None,
+                    track: None,
+                };
+                raised.extend(self.cast(key, at, ms, vote));
             }
         }
         raised
@@ -286,139 +287,54 @@ impl Watch {
                 .last_ms()
                 .is_some_and(|last| ms.saturating_sub(last) >= after_ms)
         {
-            ballot.leave(ms);
+            ballot.leave();
         }
     }
 
-    /// Keeps why something was raised until it is told.
-    fn wait(&mut self, key: Key, raised: Raised, models: &[ModelUsed]) {
-        if key.lens == Lens::Shadow || self.waiting.len() >= WAITING_MAX {
+    /// Keeps why something was raised until it is told, if it is more than was told.
+    fn wait(&mut self, key: Key, ms: u64, raised: Raised, models: &[ModelUsed]) {
+        if key.lens == Lens::Shadow {
             return;
         }
-        let zone = key
-            .who
-            .map(|(zone, _)| self.config.zones[zone].name.clone());
-        self.waiting.push_back(Sighting {
-            point: self.points[&(key.lens, key.class)].name.clone(),
-            zone: zone.unwrap_or_default(),
+        let now = self.so_now(key.class, key.zone, ms);
+        let crowd = self.crowds.entry((key.class, key.zone)).or_default();
+        // Whenever a point becomes 1 it is told why.
+        if !crowd.is_more(now) && self.points.is_one(key.class) {
+            return;
+        }
+        let zone = key.zone.map(|zone| &self.config.zones[zone]);
+        self.points.wait(Sighting {
+            point: self.points.name(key.class),
+            zone: zone.map(|zone| zone.name.clone()).unwrap_or_default(),
             began: raised.began,
             at: raised.began,
-            track: key.who.map(|(_, track)| track),
+            track: key.track,
             frames: raised.frames,
             share: raised.share,
             models: models.to_vec(),
         });
     }
 
-    /// The points that changed, and one sighting of each point at most: two would be two readings of one point and time.
-    fn tell(&mut self, at: Timestamp, ms: u64) -> (Vec<Reading>, Vec<(Reading, Sighting)>) {
-        let raised: BTreeSet<(Lens, Class)> = self
-            .ballots
-            .iter()
-            .filter(|(_, ballot)| ballot.is_raised())
-            .map(|(key, _)| (key.lens, key.class))
-            .collect();
-        let (mut changed, mut sightings) = (Vec::new(), Vec::new());
-        for (key, point) in &mut self.points {
-            let has_model = |part: &PartModel| part.shadow.is_some();
-            if key.0 == Lens::Shadow && !self.config.model(key.1).is_some_and(has_model) {
-                point.is = None;
-                continue;
-            }
-            if raised.contains(key) {
-                point.held_ms = Some(ms);
-            }
-            let is = point
-                .held_ms
-                .is_some_and(|held| ms.saturating_sub(held) <= HOLD_MS);
-            let before = point.is.replace(is).unwrap_or(false);
-            let reading = Reading::new(
-                point.name.clone(),
-                at,
-                Some(f64::from(u8::from(is))),
-                Quality::Good,
-            );
-            let why = self.waiting.iter().position(|s| s.point == point.name);
-            let why = why.filter(|_| is).and_then(|n| self.waiting.remove(n));
-            if before != is || why.is_some() {
-                point.told = Some(at);
-            }
-            match why {
-                Some(sighting) => sightings.push((reading, Sighting { at, ..sighting })),
-                None if before != is => changed.push(reading),
-                None => {}
-            }
+    fn see_crowds(&mut self, ms: u64) {
+        let mut crowds = std::mem::take(&mut self.crowds);
+        for ((class, zone), crowd) in &mut crowds {
+            crowd.see(ms, self.so_now(*class, *zone, ms), class.wants().rest_ms());
         }
-        // What waited for a point that is over is told no more.
-        let points = &self.points;
-        self.waiting.retain(|sighting| {
-            let mut of = points.values().filter(|point| point.name == sighting.point);
-            of.any(|point| point.is == Some(true))
-        });
-        (changed, sightings)
+        crowds.retain(|_, crowd| !crowd.is_over());
+        self.crowds = crowds;
     }
 
-    fn drawn(
-        &self,
-        at: Timestamp,
-        seen: &Seen,
-        persons: &[Person],
-        ids: &[Option<u64>],
-    ) -> footage::Frame {
-        let counts = |verdict: &&Verdict| {
-            let model = |part: &PartModel| part.model == verdict.model;
-            self.config.parts.iter().any(model)
+    /// Of how many it is so now, each seen within the last second; 1 for a zone or the picture as a whole.
+    fn so_now(&self, class: Class, zone: Option<usize>, ms: u64) -> usize {
+        let is_of = |key: &Key| (key.lens, key.class, key.zone) == (Lens::Model, class, zone);
+        let is_seen = |ballot: &Ballot| {
+            let last = ballot.last_ms();
+            last.is_some_and(|last| ms.saturating_sub(last) <= LEFT_MS)
         };
-        let classes = |verdicts: &[Verdict]| {
-            let said = verdicts.iter().filter(counts);
-            said.filter_map(|verdict| verdict.class.clone())
-                .collect::<Vec<String>>()
-        };
-        let mut boxes: Vec<Marked> = persons
-            .iter()
-            .zip(ids)
-            .map(|(person, track)| Marked {
-                area: person.area,
-                track: *track,
-                classes: [vec!["person".to_owned()], classes(&person.verdicts)].concat(),
-            })
-            .collect();
-        let picture: Vec<String> = classes(&seen.picture)
-            .into_iter()
-            .filter(|said| Class::ALL.iter().any(|class| class.said_as() == said))
-            .collect();
-        if !picture.is_empty() {
-            boxes.push(Marked {
-                area: Area {
-                    left: 0.0,
-                    top: 0.0,
-                    right: 1.0,
-                    bottom: 1.0,
-                },
-                track: None,
-                classes: picture,
-            });
-        }
-        footage::Frame { at, boxes }
-    }
-}
-
-impl Point {
-    fn named(name: &str) -> Point {
-        Point {
-            name: PointName::new(name).expect("points of watching are names"),
-            is: None,
-            held_ms: None,
-            told: None,
-        }
-    }
-
-    fn of(lens: Lens, class: Class) -> Point {
-        let begin = match lens {
-            Lens::Model => "see",
-            Lens::Shadow => "shadow",
-        };
-        Point::named(&format!("{begin}.{}", class.name()))
+        let ballots = self.ballots.iter();
+        ballots
+            .filter(|(key, ballot)| is_of(key) && ballot.is_raised(ms) && is_seen(ballot))
+            .count()
     }
 }
 

@@ -1,4 +1,4 @@
-//! From what is seen in pictures to signals: zones, tracks, votes. Read in this order: `zone`, `class`, `config`, `track`, `ballot`,
+//! From what is seen in pictures to signals: zones, tracks, votes. Read in this order: `zone`, `class`, `config`, `assign`, `track`, `ballot`,
 //! `decide`, `eyes`.
 //!
 //! Promise: a point such as `see.no_mask` is 1 only after several frames of one person (or of the whole picture) over the time and
@@ -6,6 +6,7 @@
 //! raises a signal at which a person looks. Not promised: that everything is seen. No recognition of persons: a track says "the
 //! same one as a moment ago" by place and movement, and is forgotten seconds after it was seen last.
 
+pub mod assign; // who takes what, so that all together it is best; pure
 pub mod ballot; // frames vote on one matter; pure
 pub mod class; // what can be watched for; pure
 pub mod config; // how it is written down

@@ -1,31 +1,46 @@
 //! Which person of this frame is which of the frame before: a number for as long as somebody is seen. Pure.
 //!
-//! Promise: one person is one track through occlusions shorter than [`Tracker::lost_after_ms`]; the order of the persons in a
-//! frame changes nothing; numbers begin anew with each run. Known of a track is where it is and how it moves, nothing else: no
-//! colour, no shape, no feature by which somebody could be found again. Not promised: that two who cross while one hides the
-//! other keep their numbers.
+//! Promise: one person is one track through occlusions shorter than [`Tracker::lost_after_ms`], and through longer ones (at most
+//! [`HIDDEN_MS`]) while somebody else is seen where it was lost; the order of the persons in a frame changes nothing; numbers begin
+//! anew with each run. Known of a track is where it is and how it moves, nothing else: no colour, no shape, no feature by which
+//! somebody could be found again. Not promised: that two who stand in one place, one before the other, keep their numbers.
+//!
+//! How: each track goes on as it moved (head and height, since feet are hidden more often than heads), and of all ways to give the
+//! boxes to the tracks the best one is taken ([`assign`]). Sure boxes come first, then unsure ones and those that lie over a surer
+//! one, as ByteTrack does it (Zhang and others 2022), written anew. Tracks that are not known yet come after those that are.
 
+use super::assign::assign;
 use contract::vision::{Area, Person};
 use std::cmp::Ordering;
 
 /// A person must be as sure as this to begin a track; less sure ones go on with one.
 const BEGINS: f32 = 0.6;
-/// Two boxes are the same person if they overlap as much as this,
-const OVERLAP: f32 = 0.15;
-/// or if their centres are nearer than this share of their height, and more for each second without being seen,
-const NEAR: f32 = 0.4;
-/// walking at most so many heights a second,
-const STRIDE: f32 = 0.5;
-/// and in all no further than so many heights.
-const REACH: f32 = 1.4;
-/// and their heights differ by less than this factor.
-const TALLER: f32 = 2.0;
-/// Who was seen in fewer frames is soon forgotten: a second box around somebody comes and goes.
+/// A box that has as much as this in common with a surer one may be a second box around the same person.
+const SECOND: f32 = 0.35;
+/// Who was seen in fewer frames is soon forgotten.
 const KNOWN: u32 = 3;
+/// Whoever was lost behind somebody is waited for so long.
+pub const HIDDEN_MS: u64 = 10_000;
+/// Behind somebody is whoever has as much as this in common with the box.
+const BEHIND: f32 = 0.1;
+/// How far from where it is expected a head usually is, in heights of the person: across, up and down; and more for each second
+/// without being seen.
+const ACROSS: [f32; 2] = [0.12, 0.3];
+const UPWARDS: [f32; 2] = [0.08, 0.15];
+/// How much its height usually differs (natural logarithm of the ratio), and more for each second.
+const HEIGHT: [f32; 2] = [0.2, 0.1];
+/// Three times as far in all is not the same person.
+const REACH: f32 = 3.0;
 /// Of two tracks the one that was seen later has a box; a second without being seen costs so much.
 const AGES: f32 = 0.5;
-/// How much of a new movement is believed at once.
-const BELIEVED: f32 = 0.3;
+/// How much of a new place, and of a new movement, is believed at [`USUAL_S`] after the last one.
+const PLACE: f32 = 0.5;
+const MOVEMENT: f32 = 0.2;
+const USUAL_S: f32 = 0.2;
+/// Nobody walks on for ever: unseen, a movement fades with this time.
+const FADES_S: f32 = 1.5;
+/// Width of a picture, as a share of its height: boxes are shares of both, and nobody says what the picture measures.
+const WIDE: f32 = 16.0 / 9.0;
 
 /// Somebody who is seen again and again.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,38 +53,87 @@ pub struct Track {
     pub seen_ms: u64,
     /// Frames in which it was seen.
     pub frames: u32,
+    /// The middle of the upper edge, smoothed.
+    head: [f32; 2],
     /// Shares of the picture a second.
     velocity: [f32; 2],
+    height: f32,
+    /// True if somebody was seen where it was lost.
+    is_hidden: bool,
 }
 
 impl Track {
-    /// Where it would be at a time, if it goes on as it did, for at most a second.
-    fn guess(&self, at_ms: u64) -> Area {
-        let seconds = (at_ms.saturating_sub(self.seen_ms) as f32 / 1_000.0).min(1.0);
-        let [dx, dy] = self.velocity.map(|v| v * seconds);
-        let Area {
-            left,
-            top,
-            right,
-            bottom,
-        } = self.area;
+    fn new(id: u64, area: Area, at_ms: u64) -> Track {
+        Track {
+            id,
+            area,
+            seen_ms: at_ms,
+            frames: 1,
+            head: head(&area),
+            velocity: [0.0; 2],
+            height: area.bottom - area.top,
+            is_hidden: false,
+        }
+    }
+
+    fn unseen_s(&self, at_ms: u64) -> f32 {
+        at_ms.saturating_sub(self.seen_ms) as f32 / 1_000.0
+    }
+
+    fn is_known(&self) -> bool {
+        self.frames >= KNOWN
+    }
+
+    /// Where its head would be at a time.
+    fn guess(&self, at_ms: u64) -> [f32; 2] {
+        let goes_on = FADES_S * (1.0 - (-self.unseen_s(at_ms) / FADES_S).exp());
+        let [x, y] = self.head;
+        [
+            x + self.velocity[0] * goes_on,
+            y + self.velocity[1] * goes_on,
+        ]
+    }
+
+    /// Its last box, where it would be at a time.
+    fn guessed_area(&self, at_ms: u64) -> Area {
+        let (was, now) = (head(&self.area), self.guess(at_ms));
+        let [dx, dy] = [now[0] - was[0], now[1] - was[1]];
         Area {
-            left: left + dx,
-            top: top + dy,
-            right: right + dx,
-            bottom: bottom + dy,
+            left: self.area.left + dx,
+            top: self.area.top + dy,
+            right: self.area.right + dx,
+            bottom: self.area.bottom + dy,
         }
     }
 
     fn see(&mut self, area: Area, at_ms: u64) {
-        let seconds = (at_ms.saturating_sub(self.seen_ms) as f32 / 1_000.0).max(0.02);
-        let (before, now) = (centre(&self.area), centre(&area));
+        let seconds = self.unseen_s(at_ms);
+        let (expected, now) = (self.guess(at_ms), head(&area));
+        let place = 1.0 - (1.0 - PLACE).powf(seconds / USUAL_S);
         for i in 0..2 {
-            let moved = (now[i] - before[i]) / seconds;
-            self.velocity[i] += BELIEVED * (moved - self.velocity[i]);
+            let off = now[i] - expected[i];
+            self.head[i] = expected[i] + place * off;
+            self.velocity[i] += MOVEMENT * off / seconds.max(USUAL_S);
         }
+        self.height += place * (area.bottom - area.top - self.height);
         (self.area, self.seen_ms) = (area, at_ms);
         self.frames += 1;
+    }
+
+    /// How unlike a box is what is expected of it; nothing if it cannot be the same person.
+    fn cost(&self, area: &Area, at_ms: u64) -> Option<f32> {
+        let (high, other) = (self.height, area.bottom - area.top);
+        let (expected, now) = (self.guess(at_ms), head(area));
+        let seconds = self.unseen_s(at_ms);
+        let tall = high.max(other);
+        let usual = |[at_once, each_s]: [f32; 2]| at_once + each_s * seconds;
+        let across = (now[0] - expected[0]) * WIDE / tall / usual(ACROSS);
+        let upwards = (now[1] - expected[1]) / tall / usual(UPWARDS);
+        let height = (other / high).ln() / usual(HEIGHT);
+        let away = (across.powi(2) + upwards.powi(2) + height.powi(2)).sqrt();
+        let cost = away + AGES * seconds;
+        // What is no number is no person.
+        (high > 0.0 && other > 0.0 && cost < REACH).then_some(cost)
     }
 }
 
@@ -102,55 +166,114 @@ impl Tracker {
     }
 
     /// Takes in the persons of a frame: the number of each, in their order; nothing for one who is not sure enough to begin
-    /// with.
+    /// with, or may be a second box around somebody.
     pub fn step(&mut self, at_ms: u64, persons: &[Person]) -> Vec<Option<u64>> {
-        let lost = self.lost_after_ms;
-        self.tracks.retain(|track| {
-            let lost = match track.frames < KNOWN {
-                true => lost / 4,
-                false => lost,
-            };
-            at_ms.saturating_sub(track.seen_ms) <= lost
-        });
-        let mut pairs = Vec::new();
-        for (t, track) in self.tracks.iter().enumerate() {
-            for (p, person) in persons.iter().enumerate() {
-                if let Some(cost) = cost(track, &person.area, at_ms) {
-                    pairs.push((cost, t, p));
-                }
-            }
-        }
-        // The nearest pair first; what lies where decides between equals, never the order in the frame.
-        pairs.sort_by(|(a, t, p), (b, u, q)| {
-            let costs = a.total_cmp(b).then(t.cmp(u));
-            costs.then_with(|| place(&persons[*p], &persons[*q]))
-        });
+        self.forget(at_ms);
+        let (sure, rest) = sorted(persons);
         let mut ids = vec![None; persons.len()];
-        let mut taken = vec![false; self.tracks.len()];
-        for (_, t, p) in pairs {
-            if !taken[t] && ids[p].is_none() {
-                taken[t] = true;
-                ids[p] = Some(self.tracks[t].id);
-                self.tracks[t].see(persons[p].area, at_ms);
+        for is_known in [true, false] {
+            for boxes in [&sure, &rest] {
+                self.give(at_ms, persons, boxes, is_known, &mut ids);
             }
         }
-        let mut new: Vec<usize> = (0..persons.len())
-            .filter(|p| ids[*p].is_none() && persons[*p].score >= BEGINS)
-            .collect();
-        new.sort_by(|p, q| place(&persons[*p], &persons[*q]));
-        for p in new {
-            self.given += 1;
-            ids[p] = Some(self.given);
-            self.tracks.push(Track {
-                id: self.given,
-                area: persons[p].area,
-                seen_ms: at_ms,
-                frames: 1,
-                velocity: [0.0; 2],
-            });
+        for p in sure.iter().chain(&rest) {
+            let area = persons[*p].area;
+            let is_second = || {
+                let with_number = persons.iter().zip(&ids).filter(|(_, id)| id.is_some());
+                let mut shares = with_number.map(|(other, _)| overlap(&area, &other.area));
+                shares.any(|share| share > SECOND)
+            };
+            if ids[*p].is_none() && persons[*p].score >= BEGINS && !is_second() {
+                self.given += 1;
+                ids[*p] = Some(self.given);
+                self.tracks.push(Track::new(self.given, area, at_ms));
+            }
         }
+        self.hide(at_ms);
         ids
     }
+
+    fn forget(&mut self, at_ms: u64) {
+        let lost = self.lost_after_ms;
+        self.tracks.retain(|track| {
+            let lives = match (track.is_known(), track.is_hidden) {
+                (false, _) => lost / 4,
+                (true, false) => lost,
+                (true, true) => lost.max(HIDDEN_MS),
+            };
+            at_ms.saturating_sub(track.seen_ms) <= lives
+        });
+    }
+
+    /// Gives those of these boxes that have no number yet to the tracks that have no box yet.
+    fn give(
+        &mut self,
+        at_ms: u64,
+        persons: &[Person],
+        boxes: &[usize],
+        is_known: bool,
+        ids: &mut [Option<u64>],
+    ) {
+        let boxes: Vec<usize> = boxes
+            .iter()
+            .copied()
+            .filter(|p| ids[*p].is_none())
+            .collect();
+        let is_free =
+            |track: &Track| track.is_known() == is_known && !ids.contains(&Some(track.id));
+        let tracks: Vec<usize> = (0..self.tracks.len())
+            .filter(|t| is_free(&self.tracks[*t]))
+            .collect();
+        let costs: Vec<Vec<Option<f32>>> = boxes
+            .iter()
+            .map(|p| {
+                let cost = |t: &usize| self.tracks[*t].cost(&persons[*p].area, at_ms);
+                tracks.iter().map(cost).collect()
+            })
+            .collect();
+        let chosen = assign(boxes.len(), tracks.len(), REACH, |row, column| {
+            costs[row][column]
+        });
+        for (p, t) in boxes.into_iter().zip(chosen) {
+            let Some(t) = t else { continue };
+            let track = &mut self.tracks[tracks[t]];
+            track.see(persons[p].area, at_ms);
+            ids[p] = Some(track.id);
+        }
+    }
+
+    /// Whoever is not seen and was lost where somebody is seen now is behind.
+    fn hide(&mut self, at_ms: u64) {
+        let seen = self.tracks.iter().filter(|track| track.seen_ms == at_ms);
+        let seen: Vec<Area> = seen.map(|track| track.area).collect();
+        for track in &mut self.tracks {
+            if track.seen_ms == at_ms {
+                track.is_hidden = false;
+            } else if !track.is_hidden {
+                let guess = track.guessed_area(at_ms);
+                track.is_hidden = seen.iter().any(|area| overlap(&guess, area) > BEHIND);
+            }
+        }
+    }
+}
+
+/// The persons of a frame, the surest first: those of whom there is one box and a sure one, and the others.
+fn sorted(persons: &[Person]) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..persons.len()).collect();
+    order.sort_by(|p, q| {
+        let (p, q) = (&persons[*p], &persons[*q]);
+        q.score.total_cmp(&p.score).then_with(|| place(p, q))
+    });
+    let (mut sure, mut rest): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    for p in order {
+        let person = &persons[p];
+        let lies_over = |q: &usize| overlap(&person.area, &persons[*q].area) > SECOND;
+        match person.score >= BEGINS && !sure.iter().any(lies_over) {
+            true => sure.push(p),
+            false => rest.push(p),
+        }
+    }
+    (sure, rest)
 }
 
 /// From left to right, from above.
@@ -162,7 +285,7 @@ fn place(a: &Person, b: &Person) -> Ordering {
             right,
             bottom,
         } = person.area;
-        [left, top, right, bottom, person.score]
+        [left, top, right, bottom]
     };
     let pairs = edges(a).into_iter().zip(edges(b));
     pairs
@@ -171,28 +294,9 @@ fn place(a: &Person, b: &Person) -> Ordering {
         .unwrap_or(Ordering::Equal)
 }
 
-/// How unlike a box is what is expected of a track; nothing if it cannot be the same person.
-fn cost(track: &Track, area: &Area, at_ms: u64) -> Option<f32> {
-    let guess = track.guess(at_ms);
-    let (high, other) = (guess.bottom - guess.top, area.bottom - area.top);
-    if !(high > 0.0 && other > 0.0) || high.max(other) / high.min(other) > TALLER {
-        return None;
-    }
-    let (a, b) = (centre(&guess), centre(area));
-    let tall = high.max(other);
-    let away = ((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)).sqrt() / tall;
-    let overlap = overlap(&guess, area);
-    let seconds = at_ms.saturating_sub(track.seen_ms) as f32 / 1_000.0;
-    let reach = (NEAR + STRIDE * seconds).min(REACH);
-    let cost = 1.0 - overlap + (away / reach).min(1.0) + AGES * seconds;
-    (overlap >= OVERLAP || away <= reach).then_some(cost)
-}
-
-fn centre(area: &Area) -> [f32; 2] {
-    [
-        (area.left + area.right) / 2.0,
-        (area.top + area.bottom) / 2.0,
-    ]
+/// The middle of the upper edge.
+fn head(area: &Area) -> [f32; 2] {
+    [(area.left + area.right) / 2.0, area.top]
 }
 
 /// The share that two boxes have in common of what they cover together.

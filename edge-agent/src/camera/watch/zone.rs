@@ -29,11 +29,13 @@ pub enum Kind {
     Yard,
     /// Where customers are served.
     SalesFloor,
+    /// Where fire alarms come in and two people are on duty (消防控制室).
+    FireControlRoom,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::SpecialRoom,
         Kind::FoodPreparation,
         Kind::Cooking,
@@ -47,6 +49,7 @@ impl Kind {
         Kind::EscapeRoute,
         Kind::Yard,
         Kind::SalesFloor,
+        Kind::FireControlRoom,
     ];
 
     /// Its name in the configuration.
@@ -65,6 +68,7 @@ impl Kind {
             Kind::EscapeRoute => "escape_route",
             Kind::Yard => "yard",
             Kind::SalesFloor => "sales_floor",
+            Kind::FireControlRoom => "fire_control_room",
         }
     }
 

@@ -230,6 +230,7 @@ export const enCameras: Record<keyof typeof zhCameras, string> = {
   "kind.escape_route": "escape route",
   "kind.yard": "yard",
   "kind.sales_floor": "sales floor",
+  "kind.fire_control_room": "fire control room",
   "see.person": "person",
   "see.persons": "persons",
   "see.no_mask": "no mask",
@@ -249,4 +250,5 @@ export const enCameras: Record<keyof typeof zhCameras, string> = {
   "see.rodent": "rodent",
   "see.uncovered_bin": "uncovered bin",
   "see.unattended_flame": "unattended flame",
+  "see.understaffed": "fewer than two on duty",
 };

@@ -228,6 +228,7 @@ export const zhCameras = {
   "kind.escape_route": "疏散通道",
   "kind.yard": "院区",
   "kind.sales_floor": "营业区",
+  "kind.fire_control_room": "消防控制室",
   "see.person": "人",
   "see.persons": "人数",
   "see.no_mask": "未戴口罩",
@@ -247,4 +248,5 @@ export const zhCameras = {
   "see.rodent": "鼠类",
   "see.uncovered_bin": "垃圾桶未加盖",
   "see.unattended_flame": "动火离人",
+  "see.understaffed": "值班不足两人",
 };

@@ -1,6 +1,6 @@
 // What a zone can be and what can be watched for in it: the agent's fixed lists (edge-agent/src/camera/watch, zone.rs and class.rs). Pure.
 
-export const KINDS = ["special_room", "food_preparation", "cooking", "dish_up", "dish_washing", "storage", "waste", "work_area", "danger_zone", "entrance", "escape_route", "yard", "sales_floor"] as const;
+export const KINDS = ["special_room", "food_preparation", "cooking", "dish_up", "dish_washing", "storage", "waste", "work_area", "danger_zone", "entrance", "escape_route", "yard", "sales_floor", "fire_control_room"] as const;
 const FOOD = ["special_room", "food_preparation", "cooking", "dish_up", "dish_washing"];
 
 /** `needs` is the table of `[camera.look]` that names the model for it; `own` that none is shipped. */
@@ -14,6 +14,7 @@ export const WATCHED: Watched[] = [
   { name: "smoking", needs: "smoking", own: true, belongs: () => true },
   { name: "in_danger_zone", belongs: (kind) => kind === "danger_zone" },
   { name: "after_hours", belongs: () => true },
+  { name: "understaffed", belongs: (kind) => kind === "fire_control_room" },
 ];
 /** What watches the allowed hours. */
 export const AFTER_HOURS = "after_hours";
