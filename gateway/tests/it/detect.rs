@@ -583,7 +583,7 @@ impl Running {
     }
 
     fn stop(self) {
-        self.task.stop();
+        self.task.follow.stop();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
