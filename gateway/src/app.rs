@@ -170,7 +170,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let mut followers = vec![
         rules.follow.saved_handle(),
         coverage.follow.saved_handle(),
-        footage.saved_handle(),
+        footage.follow.saved_handle(),
     ];
     followers.extend(model.as_ref().map(follow::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
@@ -355,7 +355,7 @@ impl Running {
         let followers = tokio::task::spawn_blocking(move || {
             rules.follow.stop();
             coverage.follow.stop();
-            footage.stop();
+            footage.follow.stop();
             if let Some(model) = model {
                 model.stop();
             }
