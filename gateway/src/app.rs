@@ -13,6 +13,7 @@ use crate::{
     detect::{self, Signals, escalate},
     evidence::Vault,
     fleet::{self, Fleet},
+    follow,
     footage::{self, Footage},
     ingest::{self, Ingest, dictionary::Dictionary},
     metrics::Metrics,
@@ -69,7 +70,7 @@ pub struct Running {
     footage: footage::Running,
     door: Option<footage::listen::Open>,
     rules: detect::task::Running,
-    model: Option<detect::onnx::Running>,
+    model: Option<follow::Running>,
     stop: watch::Sender<bool>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
@@ -167,11 +168,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }
 
     let mut followers = vec![
-        rules.saved_handle(),
-        coverage.saved_handle(),
-        footage.saved_handle(),
+        rules.follow.saved_handle(),
+        coverage.follow.saved_handle(),
+        footage.follow.saved_handle(),
     ];
-    followers.extend(model.as_ref().map(detect::onnx::Running::saved_handle));
+    followers.extend(model.as_ref().map(follow::Running::saved_handle));
     let (stop, stopping) = watch::channel(false);
     let changed = watch::Sender::new(0);
     let mut door = None;
@@ -352,9 +353,9 @@ impl Running {
         let (rules, model, coverage) = (self.rules, self.model, self.coverage);
         let footage = self.footage;
         let followers = tokio::task::spawn_blocking(move || {
-            rules.stop();
-            coverage.stop();
-            footage.stop();
+            rules.follow.stop();
+            coverage.follow.stop();
+            footage.follow.stop();
             if let Some(model) = model {
                 model.stop();
             }

@@ -1,6 +1,6 @@
 //! The OneDoor gateway.
 //!
-//! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `post`, `series`, `coverage`, `detect`, `case`,
+//! Read in this order: `app`, `config`, `registry`, `broker`, `fleet`, `ingest`, `post`, `follow`, `series`, `coverage`, `detect`, `case`,
 //! `footage`, `evidence`, `credit`, `risk`, `inspection`, `control`, `store`, `account`, `api`, `ca`, `metrics`.
 
 pub mod account; // who may sign in, and as what
@@ -17,6 +17,7 @@ pub mod credit; // a finding becomes an entry in a credit record, and is deliver
 pub mod detect; // entries become signals
 pub mod evidence; // what a person confirmed is sealed
 pub mod fleet; // agents are enrolled, renewed, revoked
+pub mod follow; // a thread that follows the journal
 pub mod footage; // what agents' cameras saw, masked, as far as it has come
 pub mod ingest; // bytes from MQTT become entries of the journal, and receipts
 pub mod inspection; // what departments have to check becomes one visit

@@ -101,7 +101,7 @@ fn write(
     let counted = inner.finish()?.finish()?;
     counted.file.sync_all()?;
     let digest = counted.digest.finish();
-    let sha256 = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = contract::hex::hex(digest.as_ref());
     Ok((sha256, counted.bytes))
 }
 

@@ -2,13 +2,12 @@
 
 use super::store::{LedgerError, Store};
 use super::{Coverage, Inner};
+use crate::follow::{self, Following, RETRY};
 use crate::ingest::dictionary::Dictionary;
 use contract::Timestamp;
-use journal::{Block, Follower, Journal, ReadError, Seq};
+use journal::{Block, Journal};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The book is written down this often, and less often if writing takes more than a twentieth of the time.
@@ -16,34 +15,14 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const SAVE_SHARE: u32 = 20;
 /// It is written down at once when so many bytes of what devices sent wait.
 const RAW_BYTES_MAX: usize = 8 << 20;
-const WAIT: Duration = Duration::from_millis(100);
-const RETRY: Duration = Duration::from_secs(1);
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 /// The running thread.
 pub struct Running {
     /// The ledger.
     pub coverage: Coverage,
-    stop: Arc<AtomicBool>,
-    saved: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    /// A handle on the last block that is on disk: blocks up to it may be trimmed.
-    pub fn saved_handle(&self) -> Arc<AtomicU64> {
-        self.saved.clone()
-    }
-
-    /// Writes the book down and ends. Blocks until done.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
-            tracing::error!(
-                "the thread of the coverage ledger ended by a panic; it will begin at its last save"
-            );
-        }
-    }
+    /// The thread.
+    pub follow: follow::Running,
 }
 
 /// Starts following from what is on disk. What devices sent is kept for `keep`, or for ever.
@@ -55,58 +34,34 @@ pub fn start(
 ) -> Result<Running, LedgerError> {
     let store = Store::open(path)?;
     let book = store.load(dictionary)?;
-    let (cursor, first) = (book.through, journal.first());
-    if cursor > 0 && Seq(cursor + 1) < first {
-        tracing::error!(
-            cursor,
-            first = first.0,
-            "blocks that the coverage ledger has not seen were trimmed"
-        );
-    }
+    let through = book.through;
     let coverage = Coverage(Arc::new(Mutex::new(Inner { book, store })));
-    let stop = Arc::new(AtomicBool::new(false));
-    let saved = Arc::new(AtomicU64::new(cursor));
-    let follow = Follow {
-        follower: journal.follow(Seq(cursor + 1).max(first)),
-        inner: coverage.0.clone(),
-        keep,
-        stop: stop.clone(),
-        saved: saved.clone(),
+    let inner = coverage.0.clone();
+    let run = move |journal| {
+        Follow {
+            journal,
+            inner,
+            keep,
+        }
+        .run()
     };
-    let thread = std::thread::Builder::new()
-        .name("coverage".into())
-        .spawn(move || follow.run())
-        .expect("a thread can be started");
-    Ok(Running {
-        coverage,
-        stop,
-        saved,
-        thread,
-    })
+    let follow = follow::start("the coverage ledger", "coverage", journal, through, run);
+    Ok(Running { coverage, follow })
 }
 
 struct Follow {
-    follower: Follower,
+    journal: Following,
     inner: Arc<Mutex<Inner>>,
     keep: Option<Duration>,
-    stop: Arc<AtomicBool>,
-    saved: Arc<AtomicU64>,
 }
 
 impl Follow {
     fn run(mut self) {
         let (mut since, mut every) = (Instant::now(), SAVE_EVERY);
         let mut expired_at: Option<Instant> = None;
-        while !self.is_stopping() {
-            match self.follower.next_blocking(WAIT) {
-                Ok(Some(block)) => self.take(&block),
-                Ok(None) => {}
-                Err(error) if self.follower.skip(&error) => {}
-                Err(ReadError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(%error, "the coverage ledger cannot read the journal; trying again");
-                    std::thread::sleep(RETRY);
-                }
+        while let Some(next) = self.journal.wait() {
+            if let Some(block) = next {
+                self.take(&block);
             }
             if since.elapsed() >= every || self.is_full() {
                 let began = Instant::now();
@@ -143,13 +98,13 @@ impl Follow {
                 store.save(book).map(|()| book.through)
             };
             match done {
-                Ok(through) => return self.saved.store(through, Ordering::Release),
+                Ok(through) => return self.journal.set_saved(through),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "the coverage ledger cannot be written; trying again");
                 }
             }
-            if self.is_stopping() {
+            if self.journal.is_stopping() {
                 return;
             }
             std::thread::sleep(RETRY);
@@ -163,7 +118,7 @@ impl Follow {
         loop {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             match inner.store.expire(cutoff) {
-                Ok(true) if !self.is_stopping() => {}
+                Ok(true) if !self.journal.is_stopping() => {}
                 Ok(_) => return,
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
@@ -171,9 +126,5 @@ impl Follow {
                 }
             }
         }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
     }
 }

@@ -8,6 +8,7 @@ use super::{
     store::{Signal, SignalError, Signals, Source},
 };
 use crate::{
+    follow::{self, Following, RETRY},
     ingest::{
         dictionary::{Dictionary, PointKey},
         record::{self, Entry},
@@ -15,22 +16,17 @@ use crate::{
     metrics::Metrics,
 };
 use contract::Timestamp;
-use journal::{Journal, ReadError, Seq};
+use journal::Journal;
 use models::{Availability, Due, Engine, Score, SeriesState};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 const NAME: &str = "model";
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(30);
-const WAIT: Duration = Duration::from_millis(200);
 /// Samples without a further signal after which a model's signal closes.
 const QUIET_SAMPLES: u32 = 30;
 
@@ -53,30 +49,6 @@ struct Watched {
     series: SeriesState,
 }
 
-/// The running thread.
-pub struct Running {
-    stop: Arc<AtomicBool>,
-    saved: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    /// A handle on the last block that is in the snapshot on disk: blocks up to it may be trimmed.
-    pub fn saved_handle(&self) -> Arc<AtomicU64> {
-        self.saved.clone()
-    }
-
-    /// Writes the state down and ends. Blocks until done.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
-            tracing::error!(
-                "the scoring thread ended by a panic; it will begin at its last snapshot"
-            );
-        }
-    }
-}
-
 /// Blocks of the journal become a model's signals. The thread of [`start`] feeds it; a bench may.
 pub struct Scoring {
     engine: Engine,
@@ -94,7 +66,7 @@ pub fn start(
     journal: &Journal,
     signals: Signals,
     metrics: Arc<Metrics>,
-) -> Result<Option<Running>, SignalError> {
+) -> Result<Option<follow::Running>, SignalError> {
     if let Availability::Unavailable(reason) = engine.availability() {
         tracing::warn!(%reason, "scoring is unavailable");
         return Ok(None);
@@ -109,56 +81,29 @@ pub fn start(
             ),
         }
     }
-    let mut follower = journal.follow(Seq(cursor + 1).max(journal.first()));
-    let stop = Arc::new(AtomicBool::new(false));
-    let is_stopping = stop.clone();
-    let saved = Arc::new(AtomicU64::new(cursor));
-    let saved_at = saved.clone();
-    let run = move || {
+    let run = move |mut journal: Following| {
         let mut since = Instant::now();
-        while !is_stopping.load(Ordering::Acquire) {
-            match follower.next_blocking(WAIT) {
-                Ok(Some(block)) => {
-                    let changes = scoring.take(block.seq.0, &block.body);
-                    if !write(&signals, &changes, &metrics, &is_stopping) {
-                        return;
-                    }
-                    cursor = block.seq.0;
-                }
-                Ok(None) => {}
-                Err(error) if follower.skip(&error) => cursor = follower.position().0 - 1,
-                Err(ReadError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(%error, "the model cannot read the journal; trying again");
-                    std::thread::sleep(Duration::from_secs(1));
+        while let Some(next) = journal.wait() {
+            if let Some(block) = next {
+                let changes = scoring.take(block.seq.0, &block.body);
+                if !write(&signals, &changes, &metrics, &journal) {
+                    return;
                 }
             }
-            if since.elapsed() >= SNAPSHOT_EVERY && cursor != saved_at.load(Ordering::Acquire) {
-                scoring.save(&signals, cursor, &saved_at);
+            if since.elapsed() >= SNAPSHOT_EVERY && journal.seen() != journal.saved() {
+                scoring.save(&signals, &journal);
                 since = Instant::now();
             }
         }
-        scoring.save(&signals, cursor, &saved_at);
+        scoring.save(&signals, &journal);
     };
-    let thread = std::thread::Builder::new()
-        .name("scoring".into())
-        .spawn(run)
-        .expect("a thread can be started");
-    Ok(Some(Running {
-        stop,
-        saved,
-        thread,
-    }))
+    let running = follow::start("the model", "scoring", journal, cursor, run);
+    Ok(Some(running))
 }
 
 /// Writes changes, trying again for as long as the disk refuses. False if stopped meanwhile: the snapshot on disk
 /// is then older than the block, and the block will be scored again.
-fn write(
-    signals: &Signals,
-    changes: &[Signal],
-    metrics: &Metrics,
-    is_stopping: &AtomicBool,
-) -> bool {
+fn write(signals: &Signals, changes: &[Signal], metrics: &Metrics, journal: &Following) -> bool {
     while !changes.is_empty() {
         match signals.apply(changes) {
             Ok(opened) => {
@@ -168,10 +113,10 @@ fn write(
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "a model's signals cannot be written; trying again");
-                if is_stopping.load(Ordering::Acquire) {
+                if journal.is_stopping() {
                     return false;
                 }
-                std::thread::sleep(Duration::from_secs(1));
+                std::thread::sleep(RETRY);
             }
         }
     }
@@ -302,7 +247,8 @@ impl Scoring {
         self.is_bound[key.0 as usize]
     }
 
-    fn save(&mut self, signals: &Signals, cursor: u64, saved: &AtomicU64) {
+    fn save(&mut self, signals: &Signals, journal: &Following) {
+        let cursor = journal.seen();
         for watched in self.watched.values_mut() {
             watched.state = watched.series.to_bytes();
         }
@@ -311,7 +257,7 @@ impl Scoring {
             watched.state = Vec::new();
         }
         match signals.set_follower(NAME, cursor, &bytes) {
-            Ok(()) => saved.store(cursor, Ordering::Release),
+            Ok(()) => journal.set_saved(cursor),
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the state of the model cannot be written down"

@@ -83,11 +83,9 @@ impl Signal {
             point.name,
             opened_at.as_millis()
         );
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        digest.as_ref()[..10]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect()
+        let mut digits = contract::hex::sha256(text.as_bytes());
+        digits.truncate(20);
+        digits
     }
 }
 

@@ -5,23 +5,24 @@ use super::{
     rule::Rule,
     store::{Signal, SignalError, Signals, Source},
 };
-use crate::{ingest::dictionary::Dictionary, metrics::Metrics};
-use journal::{Block, Follower, Journal, ReadError, Seq};
+use crate::{
+    follow::{self, Following, RETRY},
+    ingest::dictionary::Dictionary,
+    metrics::Metrics,
+};
+use journal::{Block, Journal};
 use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 /// The state is written down this often, and less often if writing takes more than a twentieth of the time.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
 const SNAPSHOT_SHARE: u32 = 20;
-/// How long to wait for a block before looking whether to stop.
-const WAIT: Duration = Duration::from_millis(100);
 const NAME: &str = "rules";
 
 /// What to run.
@@ -40,10 +41,9 @@ pub struct Setup {
 
 /// The running thread.
 pub struct Running {
-    stop: Arc<AtomicBool>,
+    /// The thread.
+    pub follow: follow::Running,
     cursor: Arc<AtomicU64>,
-    saved: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
 }
 
 impl Running {
@@ -55,21 +55,6 @@ impl Running {
     /// A handle on the cursor that outlives a borrow of this.
     pub fn cursor_handle(&self) -> Arc<AtomicU64> {
         self.cursor.clone()
-    }
-
-    /// A handle on the last block that is in the snapshot on disk: blocks up to it may be trimmed.
-    pub fn saved_handle(&self) -> Arc<AtomicU64> {
-        self.saved.clone()
-    }
-
-    /// Writes the state down and ends. Blocks until done.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
-            tracing::error!(
-                "the detection thread ended by a panic; it will begin at its last snapshot"
-            );
-        }
     }
 }
 
@@ -96,39 +81,21 @@ pub fn start(
         }
     }
     close_orphans(&signals, &names)?;
-    let first = journal.first();
-    if Seq(cursor + 1) < first && cursor > 0 {
-        tracing::error!(
-            cursor,
-            first = first.0,
-            "blocks that the rules have not seen were trimmed"
-        );
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let (at, saved) = (
-        Arc::new(AtomicU64::new(cursor)),
-        Arc::new(AtomicU64::new(cursor)),
-    );
-    let follow = Follow {
-        follower: journal.follow(Seq(cursor + 1).max(first)),
-        rules,
-        signals,
-        metrics,
-        on_open: setup.on_open,
-        stop: stop.clone(),
-        cursor: at.clone(),
-        saved: saved.clone(),
+    let at = Arc::new(AtomicU64::new(cursor));
+    let (seen, on_open) = (at.clone(), setup.on_open);
+    let run = move |journal| {
+        Follow {
+            journal,
+            rules,
+            signals,
+            metrics,
+            on_open,
+            cursor: seen,
+        }
+        .run()
     };
-    let thread = std::thread::Builder::new()
-        .name("detect".into())
-        .spawn(move || follow.run())
-        .expect("a thread can be started");
-    Ok(Running {
-        stop,
-        cursor: at,
-        saved,
-        thread,
-    })
+    let follow = follow::start("detection", "detect", journal, cursor, run);
+    Ok(Running { follow, cursor: at })
 }
 
 /// Closes what was opened by rules that are no longer configured; nobody else would.
@@ -146,37 +113,22 @@ fn close_orphans(signals: &Signals, names: &HashSet<(String, u32)>) -> Result<()
 
 /// What the thread holds.
 struct Follow {
-    follower: Follower,
+    journal: Following,
     rules: Rules,
     signals: Signals,
     metrics: Arc<Metrics>,
     on_open: Box<dyn Fn(&Signal) + Send>,
-    stop: Arc<AtomicBool>,
     cursor: Arc<AtomicU64>,
-    saved: Arc<AtomicU64>,
 }
 
 impl Follow {
     fn run(mut self) {
         let (mut since, mut every) = (Instant::now(), SNAPSHOT_EVERY);
-        while !self.is_stopping() {
-            match self.follower.next_blocking(WAIT) {
-                Ok(Some(block)) => {
-                    if !self.take(&block) {
-                        break;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) if self.follower.skip(&error) => {
-                    self.cursor
-                        .store(self.follower.position().0 - 1, Ordering::Release);
-                }
-                Err(ReadError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(%error, "the rules cannot read the journal; trying again");
-                    std::thread::sleep(Duration::from_secs(1));
-                }
+        while let Some(next) = self.journal.wait() {
+            if next.is_some_and(|block| !self.take(&block)) {
+                break;
             }
+            self.cursor.store(self.journal.seen(), Ordering::Release);
             if since.elapsed() >= every {
                 let began = Instant::now();
                 self.save();
@@ -199,7 +151,6 @@ impl Follow {
         if !changes.is_empty() && !self.write(&changes) {
             return false;
         }
-        self.cursor.store(block.seq.0, Ordering::Release);
         true
     }
 
@@ -217,10 +168,10 @@ impl Follow {
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "signals cannot be written; trying again");
-                    if self.is_stopping() {
+                    if self.journal.is_stopping() {
                         return false;
                     }
-                    std::thread::sleep(Duration::from_secs(1));
+                    std::thread::sleep(RETRY);
                 }
             }
         }
@@ -229,24 +180,18 @@ impl Follow {
     /// Writes the state down, unless its signals are not written: then the older snapshot is the true one.
     fn save(&self) {
         let cursor = self.cursor.load(Ordering::Acquire);
-        if cursor == self.saved.load(Ordering::Acquire)
-            || self.follower.position() != Seq(cursor + 1)
-        {
+        if cursor == self.journal.saved() || cursor != self.journal.seen() {
             return;
         }
         match self
             .signals
             .set_follower(NAME, cursor, &self.rules.snapshot())
         {
-            Ok(()) => self.saved.store(cursor, Ordering::Release),
+            Ok(()) => self.journal.set_saved(cursor),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the state of the rules cannot be written down");
             }
         }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
     }
 }

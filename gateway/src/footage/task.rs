@@ -7,22 +7,20 @@ use super::{Footage, Inner, Plan};
 use crate::broker::Authority;
 use crate::detect::Signals;
 use crate::fleet;
+use crate::follow::{self, Following, RETRY};
 use crate::ingest::record::{self, Entry, RawHead};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::{Records, RecordsError, sha256};
 use contract::footage::{Said, Signed};
-use journal::{Block, Follower, Journal, ReadError, Seq};
+use journal::{Block, Journal};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The cursor is written down this often where nothing was announced.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
-const WAIT: Duration = Duration::from_millis(100);
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What following needs.
 pub struct Setup<'a> {
@@ -46,26 +44,8 @@ pub struct Setup<'a> {
 pub struct Running {
     /// The footage.
     pub footage: Footage,
-    stop: Arc<AtomicBool>,
-    saved: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    /// A handle on the last block that is on disk: blocks up to it may be trimmed.
-    pub fn saved_handle(&self) -> Arc<AtomicU64> {
-        self.saved.clone()
-    }
-
-    /// Writes the cursor down and ends. Blocks until done.
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
-            tracing::error!(
-                "the thread of footage ended by a panic; it will begin at its last save"
-            );
-        }
-    }
+    /// The thread.
+    pub follow: follow::Running,
 }
 
 /// Starts following from what is on disk.
@@ -83,14 +63,7 @@ pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
         path: folder.clone(),
         source,
     })?;
-    let (cursor, first) = (store.through()?, setup.journal.first());
-    if cursor > 0 && Seq(cursor + 1) < first {
-        tracing::error!(
-            cursor,
-            first = first.0,
-            "blocks in which nobody has looked for footage were trimmed"
-        );
-    }
+    let through = store.through()?;
     let footage = Footage(Arc::new(Inner {
         store: Mutex::new(store),
         files,
@@ -101,68 +74,46 @@ pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
         plan: setup.plan,
         kept: AtomicU64::new(0),
     }));
-    let (stop, saved) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(cursor)),
-    );
-    let follow = Follow {
-        follower: setup.journal.follow(Seq(cursor + 1).max(first)),
-        footage: footage.clone(),
-        authority,
-        metrics: setup.metrics,
-        stop: stop.clone(),
-        saved: saved.clone(),
+    let (of, metrics) = (footage.clone(), setup.metrics);
+    let run = move |journal| {
+        Follow {
+            journal,
+            footage: of,
+            authority,
+            metrics,
+        }
+        .run()
     };
-    let thread = std::thread::Builder::new()
-        .name("footage".into())
-        .spawn(move || follow.run())
-        .expect("a thread can be started");
-    Ok(Running {
-        footage,
-        stop,
-        saved,
-        thread,
-    })
+    let follow = follow::start("footage", "footage", setup.journal, through, run);
+    Ok(Running { footage, follow })
 }
 
 struct Follow {
-    follower: Follower,
+    journal: Following,
     footage: Footage,
     authority: Option<Authority>,
     metrics: Arc<Metrics>,
-    stop: Arc<AtomicBool>,
-    saved: Arc<AtomicU64>,
 }
 
 impl Follow {
     fn run(mut self) {
-        let (mut seen, mut since) = (self.saved.load(Ordering::Acquire), Instant::now());
-        while !self.is_stopping() {
+        let mut since = Instant::now();
+        while let Some(next) = self.journal.wait() {
             let mut news = Vec::new();
-            match self.follower.next_blocking(WAIT) {
-                Ok(Some(block)) => {
-                    match self.read(&block) {
-                        Ok(found) => news = found,
-                        Err(()) => break,
-                    }
-                    seen = block.seq.0;
-                }
-                Ok(None) => {}
-                Err(error) if self.follower.skip(&error) => {}
-                Err(ReadError::Closed) => break,
-                Err(error) => {
-                    tracing::error!(%error, "footage cannot read the journal; trying again");
-                    std::thread::sleep(RETRY);
+            if let Some(block) = next {
+                match self.read(&block) {
+                    Ok(found) => news = found,
+                    Err(()) => return,
                 }
             }
             if !news.is_empty() || since.elapsed() >= SAVE_EVERY {
-                if !self.save(seen, &news) {
+                if !self.save(&news) {
                     return;
                 }
                 since = Instant::now();
             }
         }
-        self.save(seen, &[]);
+        self.save(&[]);
     }
 
     /// What cameras' agents say in a block, trying again for as long as the records cannot be asked; an error if it was
@@ -199,7 +150,7 @@ impl Follow {
                     tracing::error!(error, "a manifest cannot be checked; trying again");
                 }
             }
-            if self.is_stopping() {
+            if self.journal.is_stopping() {
                 return Err(());
             }
             std::thread::sleep(RETRY);
@@ -255,14 +206,15 @@ impl Follow {
     }
 
     /// Writes down what came, trying again for as long as the disk refuses; false if it was stopped before.
-    fn save(&self, through: u64, news: &[News]) -> bool {
-        if through == self.saved.load(Ordering::Acquire) && news.is_empty() {
+    fn save(&self, news: &[News]) -> bool {
+        let through = self.journal.seen();
+        if through == self.journal.saved() && news.is_empty() {
             return true;
         }
         loop {
             match self.footage.store().take(through, news) {
                 Ok(()) => {
-                    self.saved.store(through, Ordering::Release);
+                    self.journal.set_saved(through);
                     return true;
                 }
                 Err(error) => {
@@ -270,14 +222,10 @@ impl Follow {
                     tracing::error!(error, "what agents announced cannot be kept; trying again");
                 }
             }
-            if self.is_stopping() {
+            if self.journal.is_stopping() {
                 return false;
             }
             std::thread::sleep(RETRY);
         }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
     }
 }

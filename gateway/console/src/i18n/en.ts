@@ -175,7 +175,7 @@ export const en: Record<Key, string> = {
   "chart.opened": "Began",
   "sig.open": "open",
   "sig.closed": "closed",
-  "sig.escalated": "repeated, was {from}",
+  "sig.escalated": "repeated",
   "sig.shadow": "in shadow",
   "sig.shadowWhy": "This rule was right in too few of the reviewed cases here, so it is recorded and opens no case",
   "sig.lasted": "lasted {d}",

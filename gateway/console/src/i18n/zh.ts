@@ -174,7 +174,7 @@ export const zh = {
   "chart.opened": "开始",
   "sig.open": "未结束",
   "sig.closed": "已结束",
-  "sig.escalated": "多次出现，原为{from}",
+  "sig.escalated": "多次出现",
   "sig.shadow": "影子运行",
   "sig.shadowWhy": "这条规则在此处复核过的线索里准确率偏低，所以只记录、不成线索",
   "sig.lasted": "持续 {d}",

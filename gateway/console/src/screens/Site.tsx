@@ -104,9 +104,9 @@ export function Signals({ signals, named }: { signals: SignalLine[]; named?: (si
           const line = (
             <>
               <span className="tag"><SeverityTag of={s.severity} /></span>
-              <span className="what"><strong>{named ? named(s) : pointWord(s.point_label, words)}</strong><span>{tx(s.title)}</span></span>
+              <span className="what"><strong>{named ? named(s) : pointWord(s.point_label, words)}</strong><span>{tx(s.title)}</span>{s.shadow && <span className="muted small">{t("sig.shadowWhy")}</span>}</span>
               <span className="facts">{!isYesNo(s.point) && <Against measured={s.measured} permitted={s.permitted} value={s.limit} unit={s.unit} />}<span className="muted"><Lasted from={s.opened_at} to={s.closed_at} /></span></span>
-              <span className="side">{s.escalated && <span className="word" title={tx(s.escalated.text)}>{t("sig.escalated", { from: t(`sev.${s.escalated.from}`) })}</span>} {s.shadow && <span className="word" title={t("sig.shadowWhy")}>{t("sig.shadow")}</span>} <span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
+              <span className="side">{s.escalated && <span className="word" title={tx(s.escalated.text)}>{t("sig.escalated")}</span>} {s.shadow && <span className="word">{t("sig.shadow")}</span>} <span className={s.closed_at == null ? "word new" : "word"}>{s.closed_at == null ? t("sig.open") : t("sig.closed")}</span> <When at={s.opened_at} /></span>
             </>
           );
           return <li key={s.id}>{s.case ? <a className="row" href={href("cases", s.case)}>{line}</a> : <div className="row">{line}</div>}</li>;

@@ -484,18 +484,18 @@ fn history(seed: u64) {
             world.gap(device, from, to, reason);
         }
         if world.random.one_in(300) {
-            ledger.stop();
+            ledger.follow.stop();
             ledger = world.ledger("stops.db");
         }
     }
     world.compare(&ledger.coverage, &format!("seed {seed}, with stops"));
-    ledger.stop();
+    ledger.follow.stop();
     let again = world.ledger("stops.db");
     world.compare(&again.coverage, &format!("seed {seed}, read back"));
-    again.stop();
+    again.follow.stop();
     let replayed = world.ledger("replayed.db");
     world.compare(&replayed.coverage, &format!("seed {seed}, replayed"));
-    replayed.stop();
+    replayed.follow.stop();
 }
 
 #[test]
@@ -547,5 +547,5 @@ fn a_day_without_faults_is_whole_and_nothing_is_lost_to_rounding() {
         (whole.expected, 0, 0)
     );
     assert_eq!(whole.share(), Some(1.0));
-    ledger.stop();
+    ledger.follow.stop();
 }
