@@ -67,7 +67,7 @@ pub enum What {
         /// Classifiers that are shown the whole picture.
         of_picture: Vec<String>,
     },
-    /// Where faces, heads and the upper parts of persons are, grown as masking wants it.
+    /// Where faces, heads and the upper parts of persons are, grown as masking wants it. Each detector runs up to five times.
     Faces {
         /// The picture in the body.
         pixels: Pixels,

@@ -1,4 +1,5 @@
-//! Where faces and heads are or must be, as masking wants it: rather too much than one too few.
+//! Where faces and heads are or must be, as masking wants it: rather too much than one too few, and looked for in the whole
+//! picture and closer in its parts.
 
 use crate::{
     look::shares,
@@ -6,8 +7,9 @@ use crate::{
 };
 use contract::vision;
 use models::picture::{
-    Area, Detection, Image, Task,
-    mask::{self, FACE_SCORE_MIN, PERSON_SCORE_MIN, REACH},
+    Area, Image, Task,
+    mask::{self, REACH},
+    search::search,
 };
 
 /// What of `image` nobody may see, by all of these detectors.
@@ -29,17 +31,9 @@ pub fn find(
             let words = "it finds neither faces nor heads nor persons, so masking cannot use it";
             return Err(Failure::of_model(name, words));
         }
-        let least = FACE_SCORE_MIN.min(PERSON_SCORE_MIN);
-        let found = run.with(name, Some(least), |model| model.detect(image))?;
-        let manifest = run.manifest(name)?;
-        let sure = |score_min| -> Vec<Detection> {
-            let sure = found.iter().filter(|d| d.score >= score_min);
-            sure.copied().collect()
-        };
-        let (found_faces, _) = mask::faces_and_persons(manifest, &sure(FACE_SCORE_MIN));
-        let (_, found_persons) = mask::faces_and_persons(manifest, &sure(PERSON_SCORE_MIN));
-        faces.extend(found_faces);
-        persons.extend(found_persons);
+        let found = run.with(name, None, |model| search(model, image))?;
+        faces.extend(found.faces);
+        persons.extend(found.persons);
     }
     let areas: Vec<Area> = mask::areas(&REACH, &faces, &persons, image.width(), image.height());
     Ok(areas.iter().map(|area| shares(area, image)).collect())

@@ -14,7 +14,7 @@ pub struct Reach {
     /// The share of a person's box, from above, in which the head is.
     pub person_top: f32,
     /// What is masked of a person is at least this share of the box's width high: of a person whom the picture cuts
-    /// off, or who sits, two fifths of the box may be less than the head.
+    /// off, or who sits or bends, two fifths of the box may be less than the head.
     pub person_top_of_width: f32,
 }
 
@@ -24,12 +24,12 @@ pub const FACE_SCORE_MIN: f32 = 0.2;
 /// The same for persons.
 pub const PERSON_SCORE_MIN: f32 = 0.1;
 
-/// What the product uses. With a third of the person's box alone, 13 % of the faces under helmets stayed open, now 3 %;
-/// docs/MEASURED.d/models.md has the numbers, `examples/masking_recall.rs` makes them.
+/// What the product uses, with what [`search`](super::search) finds. docs/MEASURED.d/models.md has the numbers,
+/// `examples/masking_recall` makes them.
 pub const REACH: Reach = Reach {
     face_growth: 0.3,
     person_top: 0.4,
-    person_top_of_width: 0.8,
+    person_top_of_width: 0.9,
 };
 
 /// What to pixelate, given the boxes of faces (and heads) and of persons, all in pixels of a picture of that size.

@@ -1,5 +1,5 @@
 //! What a picture shows, and what of it nobody may see. Read in this order: `manifest`, `input`, `decode`, `area`,
-//! `detector`, `mask`; the commands of `models` are in `store`, `fetch`, `golden`, `timing`.
+//! `detector`, `mask`, `search`; the commands of `models` are in `store`, `fetch`, `golden`, `timing`.
 //!
 //! Promise: a model file runs with nothing but a manifest beside it; of a model only the outputs that its decoding
 //! needs are computed; the same picture gives the same detections.
@@ -17,6 +17,7 @@ pub mod input; // a picture as a model wants it
 pub mod manifest; // what has to be said of a model file
 pub mod mask; // what is pixelated
 mod reader; // a TOML table, key by key
+pub mod search; // how masking looks for it
 pub mod store; // a folder of models
 pub mod timing; // milliseconds of each step
 

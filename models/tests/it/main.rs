@@ -5,6 +5,7 @@ mod decode;
 mod detector;
 mod engine;
 mod manifest;
+mod masking;
 mod public_models;
 mod score;
 mod shipped;

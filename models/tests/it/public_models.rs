@@ -21,7 +21,7 @@ pub fn shared() -> Option<PathBuf> {
 }
 
 /// The shipped manifest `name` with the shared file.
-fn open(name: &str, place: &str) -> Option<Detector> {
+pub fn open(name: &str, place: &str) -> Option<Detector> {
     let (shared, runtime) = (shared()?, runtime()?);
     let (manifest, _) = read_manifest(&folder().join(format!("manifests/{name}.toml"))).unwrap();
     let bytes = std::fs::read(shared.join("models").join(place).join(&manifest.file)).unwrap();
