@@ -149,6 +149,10 @@ fn what_no_model_at_hand_can_tell_is_refused_in_words() {
             "no rule asks for no_mask in a work_area",
         ),
         (
+            zone("work_area", "watch = [\"understaffed\"]\n"),
+            "no rule asks for understaffed in a work_area; leave it out; it belongs to fire_control_room",
+        ),
+        (
             zone("work_area", "watch = [\"face\"]\n"),
             "\"face\" cannot be watched for",
         ),
