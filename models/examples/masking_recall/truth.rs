@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Faces narrower than this are not counted, pixels of the picture.
 const SIZE_MIN: f32 = 20.0;
 /// Size of the frames in which pictures lie side by side.
-const FRAME: (u32, u32) = (1920, 1080);
+pub const FRAME: (u32, u32) = (1920, 1080);
 
 /// Pictures with a face under a helmet, side by side from the left, row by row, in frames, with where the faces are then.
 pub fn side_by_side(
@@ -78,7 +78,7 @@ impl Scenes {
             helmets.push(worn(&text, &image));
             people.push(image);
             let file = path.file_name().context("a name")?.to_string_lossy();
-            // Odd: the second digit of the name's hash.
+            // By the lowest bit of the first byte of the name's hash.
             let hash = sha256(file.as_bytes());
             held_back.push(u8::from_str_radix(&hash[..2], 16)? % 2 == 1);
         }
