@@ -1,7 +1,7 @@
 //! Replays and restarts: the same journal gives the same signals, each told once.
 
 use super::{MINUTE, START, Stage, block, shipped};
-use contract::Quality;
+use contract::{Doubt, Quality};
 use gateway::detect::{Signal, Signals, rule::Rule};
 use gateway::metrics::Metrics;
 use journal::{Journal, Options, Staged};
