@@ -97,25 +97,43 @@ pub struct Cutter {
     pub sink: Sink,
 }
 
-/// A file that is deleted when it is let go of.
-struct Plain(PathBuf);
+/// A plain cut, which is deleted when it is let go of.
+struct Plain {
+    footage: Footage,
+    path: PathBuf,
+}
 
-impl Drop for Plain {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::error!(path = %self.0.display(), %error, "a plain cut cannot be deleted; it lies beside the ring");
+impl Plain {
+    fn of(footage: &Footage, path: PathBuf) -> Plain {
+        footage.cuts(Some(path.clone()));
+        Plain {
+            footage: footage.clone(),
+            path,
         }
     }
 }
 
-/// Deletes the cuts that a violent end left beside a ring.
-pub fn clean(ring: &Path) {
+impl Drop for Plain {
+    fn drop(&mut self) {
+        delete(&self.path);
+        self.footage.cuts(None);
+    }
+}
+
+fn delete(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(path = %path.display(), %error, "a plain cut cannot be deleted; it lies beside the ring");
+    }
+}
+
+/// Deletes the cuts that a violent end left beside a ring; `now` is the one that is being made.
+pub fn clean(ring: &Path, now: Option<&Path>) {
     let entries = fs::read_dir(ring).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if path.extension().is_some_and(|kind| kind == CUT) {
-            drop(Plain(path));
+        if path.extension().is_some_and(|kind| kind == CUT) && now != Some(&path) {
+            delete(&path);
         }
     }
 }
@@ -207,7 +225,7 @@ impl Cutter {
     }
 
     async fn wanted(&self, name: &str, want: &Want) -> Result<(), JobError> {
-        let entry = self.make(name, want).await?;
+        let entry = self.make(Some(name), want).await?;
         let (footage, name) = (self.footage.clone(), name.to_owned());
         blocking(move || {
             footage.spool().enter(entry)?;
@@ -233,7 +251,7 @@ impl Cutter {
             models: Vec::new(),
             seen: Detections::default(),
         };
-        match self.make("overview", &want).await {
+        match self.make(None, &want).await {
             Ok(entry) => {
                 let footage = self.footage.clone();
                 let kept = blocking(move || {
@@ -256,10 +274,11 @@ impl Cutter {
         }
     }
 
-    async fn make(&self, name: &str, want: &Want) -> Result<Entry, JobError> {
+    async fn make(&self, name: Option<&str>, want: &Want) -> Result<Entry, JobError> {
         let config = self.footage.config();
-        let plain = Plain(want.ring.join(format!("{name}.{CUT}")));
-        let (ring, path, from, to) = (want.ring.clone(), plain.0.clone(), want.from, want.to);
+        let file = format!("{}.{CUT}", name.unwrap_or("overview"));
+        let plain = Plain::of(&self.footage, want.ring.join(file));
+        let (ring, path, from, to) = (want.ring.clone(), plain.path.clone(), want.from, want.to);
         let cut = tokio::task::spawn_blocking(move || clip::cut_pieces(&ring, from, to, &path));
         let (clip, pieces) = cut.await.map_err(io::Error::other)??;
         let served = self.footage.served(&want.camera);
@@ -274,9 +293,10 @@ impl Cutter {
         let work = Work {
             cutter: self,
             config: &config,
+            name,
             want,
             masker,
-            plain: &plain.0,
+            plain: &plain.path,
             clip: &clip,
             pieces: &pieces,
         };

@@ -81,6 +81,8 @@ struct State {
     cameras: BTreeMap<DeviceId, Seat>,
     /// Originals that the gateway asked for.
     originals: BTreeSet<String>,
+    /// The plain cut that is being worked on.
+    cut: Option<PathBuf>,
     sending: Sending,
 }
 
@@ -154,7 +156,8 @@ impl Footage {
 
     /// A camera begins, or has changed: it is shown as it is, soon and then every day.
     pub fn serve(&self, served: Served) {
-        job::clean(&served.ring);
+        let now = self.state().cut.clone();
+        job::clean(&served.ring, now.as_deref());
         let overview = Instant::now() + OVERVIEW.1;
         let seat = Seat {
             frames: VecDeque::new(),
@@ -163,6 +166,11 @@ impl Footage {
         };
         self.state().cameras.insert(served.id, seat);
         self.0.to_cut.notify_one();
+    }
+
+    /// Which plain cut is being worked on.
+    pub(crate) fn cuts(&self, path: Option<PathBuf>) {
+        self.state().cut = path;
     }
 
     /// A camera is there no longer.

@@ -7,18 +7,20 @@
 //! On disk: `wants/NAME.json` ([`Want`]), `part/` (being written; emptied at the start), `files/SHA256`,
 //! `originals/SHA256`, `entries/NAME.json` ([`Entry`]).
 
+mod disk; // files that say something
 mod writing; // a file with its hash
 
 pub use writing::Writing;
 
 use super::config::FootageConfig;
-use crate::{identity, metrics::Metrics};
+use crate::metrics::Metrics;
 use contract::{
     DeviceId, Timestamp,
     footage::{Detections, Occasion, Part, Role, Signed},
     vision::ModelUsed,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use disk::{lengths, read_all, remove, write};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
     fs, io,
@@ -56,6 +58,9 @@ pub struct Want {
 /// Pictures that are cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// Name of what was wanted; nothing for an overview.
+    #[serde(default)]
+    pub want: Option<String>,
     /// SHA-256 of the manifest.
     pub id: String,
     /// Of which camera.
@@ -170,8 +175,20 @@ impl Spool {
             metrics,
             state: Mutex::new(state),
         };
-        // An end between the last file of an entry and the entry itself.
-        spool.settle(&mut spool.state())?;
+        {
+            let mut state = spool.state();
+            // An end between an entry and the end of what was wanted: it is cut, and not cut again.
+            let cut: Vec<String> = state
+                .entries
+                .values()
+                .filter_map(|e| e.want.clone())
+                .collect();
+            for name in cut {
+                spool.over(&mut state, &name)?;
+            }
+            // An end between the last file of an entry and the entry itself.
+            spool.settle(&mut state)?;
+        }
         Ok(spool)
     }
 
@@ -214,9 +231,12 @@ impl Spool {
 
     /// It is cut, or given up.
     pub fn done(&self, name: &str) -> io::Result<()> {
-        remove(&self.dir.join(WANTS).join(json(name)))?;
-        self.state().wants.remove(name);
-        Ok(())
+        self.over(&mut self.state(), name)
+    }
+
+    fn over(&self, state: &mut State, name: &str) -> io::Result<()> {
+        state.wants.remove(name);
+        remove(&self.dir.join(WANTS).join(json(name)))
     }
 
     /// A place for a file that is being written.
@@ -424,53 +444,6 @@ fn oldest_original(state: &State) -> Option<(String, Timestamp)> {
         part.role == Role::Original && state.originals.contains_key(&part.sha256)
     });
     found.map(|(part, cut_at)| (part.sha256.clone(), cut_at))
-}
-
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let bytes = serde_json::to_vec(value)?;
-    identity::write(path, &bytes, 0o600).map_err(io::Error::other)
-}
-
-/// The files of a folder by name; what cannot be read is said and set aside.
-fn read_all<T: DeserializeOwned>(folder: &Path) -> io::Result<BTreeMap<String, T>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|kind| kind != "json") {
-            continue;
-        }
-        let name = path.file_stem().and_then(|name| name.to_str());
-        let read = serde_json::from_slice(&fs::read(&path)?);
-        match (name, read) {
-            (Some(name), Ok(value)) => {
-                all.insert(name.to_owned(), value);
-            }
-            (_, Err(error)) => {
-                tracing::error!(path = %path.display(), %error, "a file of the spool is damaged; it is set aside");
-                fs::rename(&path, path.with_extension("damaged"))?;
-            }
-            (None, _) => {}
-        }
-    }
-    Ok(all)
-}
-
-fn lengths(folder: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut lengths = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().into_string() {
-            lengths.insert(name, entry.metadata()?.len());
-        }
-    }
-    Ok(lengths)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

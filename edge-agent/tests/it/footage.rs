@@ -8,8 +8,8 @@ use crate::{
 };
 use contract::hex::sha256;
 use contract::{
-    DeviceId, Timestamp,
-    footage::{Part, Role, Signed},
+    DeviceId, PointName, Timestamp,
+    footage::{Part, Role, Said, Sighting, Signed},
     payload,
     vision::Pixels,
 };
@@ -30,6 +30,7 @@ use edge_agent::{
     metrics::Metrics,
     stop::Stop,
 };
+use journal::{Journal, Options};
 use simulators::camera::{picture::Camera, plan::Plan};
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
@@ -83,6 +84,7 @@ fn enter(spool: &Spool, seed: u64) -> Vec<Part> {
         file(4, Role::Original, 300_001),
     ];
     let entry = Entry {
+        want: None,
         id: sha256(&seed.to_le_bytes()),
         camera: DeviceId::new("cam").unwrap(),
         at: Timestamp::now(),
@@ -187,6 +189,49 @@ async fn whatever_line_gateway_and_agent_do_each_file_arrives_once_and_right() {
         ends,
         metrics.footage
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sighting_that_was_stored_before_a_violent_end_gets_its_pictures_once() {
+    let folder = tempfile::tempdir().unwrap();
+    Certificates::make(folder.path());
+    let more = "[[camera]]\nid = \"cam\"\nurl = \"http://127.0.0.1:9/\"\n[camera.ring]\ndir = \"ring\"\n\
+        [camera.published]\npurpose = \"食品安全\"\nsign = \"s\"\nlocation = \"l\"\non = \"2026-01-15\"\n\
+        [camera.look]\npersons = \"simulated-persons\"\nfaces = [\"simulated-persons\"]\n[camera.look.mask]\nmodel = \"mask\"\n\
+        [[camera.zone]]\nname = \"z\"\nkind = \"special_room\"\npolygon = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]\nwatch = [\"no_mask\"]\n";
+    let config = configured(folder.path(), 9, 9, more);
+    let sighting = Sighting {
+        point: PointName::new("see.no_mask").unwrap(),
+        zone: "z".into(),
+        began: Timestamp::now(),
+        at: Timestamp::now(),
+        track: None,
+        frames: 9,
+        share: 1.0,
+        models: Vec::new(),
+    };
+    // What is on disk after the record, and before what is wanted.
+    let journal = Journal::open(&folder.path().join("buffer.db"), Options::small()).unwrap();
+    let told = serde_json::to_vec(&Said::Sighting(sighting.clone())).unwrap();
+    let key = "footage/seen/cam/see.no_mask/z";
+    journal.set_note(key, told).await.unwrap();
+    journal.close().await;
+    let limit = Instant::now() + Duration::from_secs(20);
+    for _ in 0..2 {
+        let running = Running::start(config.clone()).await.unwrap();
+        let counts = running.metrics();
+        while running.footage().unwrap().view().fill.wants == 0 {
+            assert!(Instant::now() < limit, "{:?}", counts.footage);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.drain().await;
+    }
+    let spool = Spool::open(&folder.path().join("footage"), Arc::default()).unwrap();
+    let wants: Vec<Timestamp> = spool.wants().iter().map(|(_, want)| want.at).collect();
+    assert_eq!(wants, [sighting.at]);
+    let journal = Journal::open(&folder.path().join("buffer.db"), Options::small()).unwrap();
+    let notes = journal.notes(key).unwrap();
+    assert!(notes[0].1.is_empty(), "{notes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

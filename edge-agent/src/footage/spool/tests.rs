@@ -59,6 +59,7 @@ fn enter(spool: &Spool, second: i64, roles: &[Role]) -> Entry {
         }
     });
     let entry = Entry {
+        want: None,
         id: sha256(&second.to_le_bytes()),
         camera: DeviceId::new("cam").unwrap(),
         at: at(second),
@@ -120,6 +121,29 @@ fn what_is_wanted_and_what_waits_survives_a_restart_and_half_a_file_does_not() {
     assert_eq!((spool.wants().len(), spool.waiting()), (1, vec![]));
     assert!(spool.original(&entry.parts[2].sha256).is_some());
     assert_eq!(fs::read_dir(dir.path().join(ENTRIES)).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_cut_is_not_cut_again_by_an_end_in_between_and_half_written_files_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    assert!(spool.want(&want(3)).unwrap() && spool.want(&want(7)).unwrap());
+    let (name, _) = spool.wants().swap_remove(0);
+    let entry = Entry {
+        want: Some(name),
+        ..enter(&spool, 1, &ALL)
+    };
+    spool.enter(entry).unwrap();
+    let half = [WANTS, ENTRIES].map(|folder| dir.path().join(folder).join("0-0.json.part"));
+    for path in &half {
+        fs::write(path, b"{").unwrap();
+    }
+    drop(spool);
+    let spool = open(dir.path());
+    let times: Vec<Timestamp> = spool.wants().iter().map(|(_, want)| want.at).collect();
+    assert_eq!(times, [at(7)]);
+    assert_eq!(fs::read_dir(dir.path().join(WANTS)).unwrap().count(), 1);
+    assert!(half.iter().all(|path| !path.exists()));
 }
 
 #[test]
