@@ -8,7 +8,7 @@ use super::{
     Footage, Served,
     masking::{Masker, NotMasked},
     reel::ReelError,
-    spool::{Entry, Want},
+    spool::{Entry, Gone, Want},
     work::Work,
 };
 use crate::{
@@ -20,9 +20,11 @@ use crate::{
     vision::Vision,
 };
 use contract::{
-    AgentId, SiteId, Timestamp,
-    footage::{Detections, Occasion, Said},
+    AgentId, DeviceId, SiteId, Timestamp,
+    footage::{Detections, Loss, Occasion, Said, Signed},
+    hex::hex,
 };
+use journal::AppendError;
 use std::{
     collections::HashMap,
     fs, io,
@@ -40,8 +42,11 @@ const GIVE_UP_MS: i64 = 86_400_000;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// What a camera shows is taken from so much of the ring.
 const OVERVIEW_MS: i64 = 8_000;
-/// The note that names the manifest that was announced last.
+/// The notes that name the manifest that was announced last, and the loss that was told of last.
 const NOTE: &str = "footage/announced";
+const NOTE_LOST: &str = "footage/lost";
+/// The bounds of the spool are kept so often where nothing is cut.
+const TRIM_EVERY: Duration = Duration::from_secs(600);
 /// A cut beside the ring.
 const CUT: &str = "cut";
 
@@ -156,7 +161,12 @@ impl Cutter {
 
     async fn work(&self) {
         let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
+        let mut trimmed: Option<Instant> = None;
         loop {
+            if trimmed.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
+                trimmed = Some(Instant::now());
+                self.trim().await;
+            }
             self.announce().await;
             let wants = self.footage.spool().wants();
             resting.retain(|name, _| wants.iter().any(|(known, _)| known == name));
@@ -303,22 +313,24 @@ impl Cutter {
         work.run().await
     }
 
-    /// Tells of every manifest that was not told of yet.
+    /// Keeps the bounds of the spool.
+    async fn trim(&self) {
+        let footage = self.footage.clone();
+        let trim = move || footage.spool().trim(&footage.config(), Timestamp::now());
+        if let Err(error) = blocking(trim).await {
+            tracing::error!(%error, "the spool cannot be written");
+        }
+    }
+
+    /// Tells of every manifest that was not told of yet, and then of every file that went.
     async fn announce(&self) {
         for entry in self.footage.spool().unannounced() {
-            let is_told = self
-                .sink
-                .note(NOTE)
-                .is_some_and(|id| id == entry.id.as_bytes());
-            if !is_told {
-                let said = Said::Footage(entry.signed.clone());
-                let mut record = Record::of(entry.camera.clone(), entry.at, Vec::new());
-                record.raw = serde_json::to_vec(&said).expect("a manifest is always JSON");
-                let note = (NOTE.to_owned(), entry.id.clone().into_bytes());
-                if let Err(error) = self.sink.keep(&record, Some(note)).await {
-                    tracing::error!(camera = %entry.camera, %error, "a manifest cannot be stored; it is tried again");
-                    return;
-                }
+            let said = Said::Footage(entry.signed.clone());
+            let note = (NOTE, entry.id.as_str());
+            let camera = (&entry.camera, entry.at);
+            if let Err(error) = self.tell(camera, &said, note).await {
+                tracing::error!(camera = %entry.camera, %error, "a manifest cannot be stored; it is tried again");
+                return;
             }
             let footage = self.footage.clone();
             if let Err(error) = blocking(move || footage.spool().announced(&entry)).await {
@@ -327,5 +339,65 @@ impl Cutter {
             }
             self.footage.hurry_sending();
         }
+        for (name, gone) in self.footage.spool().untold() {
+            let signed = match self.signed_loss(&gone) {
+                Ok(signed) => signed,
+                Err(error) => {
+                    let cause = crate::chain(&error);
+                    tracing::error!(
+                        cause,
+                        "that a file went cannot be signed; it is tried again"
+                    );
+                    return;
+                }
+            };
+            let camera = (&gone.camera, gone.at);
+            let said = Said::Lost(signed);
+            if let Err(error) = self.tell(camera, &said, (NOTE_LOST, name.as_str())).await {
+                tracing::error!(camera = %gone.camera, %error, "that a file went cannot be stored; it is tried again");
+                return;
+            }
+            let footage = self.footage.clone();
+            if let Err(error) = blocking(move || footage.spool().told(&name)).await {
+                tracing::error!(%error, "the spool cannot be written");
+                return;
+            }
+        }
+    }
+
+    /// Stores what is said of a camera, once: `note` names what was said last under its key.
+    async fn tell(
+        &self,
+        (camera, at): (&DeviceId, Timestamp),
+        said: &Said,
+        (key, name): (&str, &str),
+    ) -> Result<(), AppendError> {
+        if self.sink.note(key).is_some_and(|id| id == name.as_bytes()) {
+            return Ok(());
+        }
+        let mut record = Record::of(camera.clone(), at, Vec::new());
+        record.raw = serde_json::to_vec(said).expect("what is said is always JSON");
+        let note = (key.to_owned(), name.as_bytes().to_vec());
+        self.sink.keep(&record, Some(note)).await
+    }
+
+    fn signed_loss(&self, gone: &Gone) -> Result<Signed, IdentityError> {
+        let loss = Loss {
+            format: 1,
+            site: self.site.clone(),
+            agent: self.agent.clone(),
+            camera: gone.camera.clone(),
+            lost_sha256: gone.sha256.clone(),
+            role: gone.role,
+            at: gone.at,
+            by: gone.by,
+        };
+        let text = serde_json::to_string(&loss).expect("a loss is always JSON");
+        let (certificate, signature) = self.files.sign(text.as_bytes())?;
+        Ok(Signed {
+            manifest: text,
+            certificate,
+            signature: hex(&signature),
+        })
     }
 }

@@ -1,22 +1,22 @@
 //! The spool on disk: what is to be cut, what is masked and waits for the gateway, what is sealed.
 //!
 //! Promise: what is wanted is on disk before work begins; a file is in the spool whole or not at all, under its SHA-256; it
-//! goes when the gateway has it, or when the spool is full (the oldest clips first, then the oldest stills), and that is
-//! counted. Nothing in it shows a face but what is sealed. Whatever stops the program, the next start goes on from here.
+//! goes when the gateway has it, or when the spool is full (what the gateway does not take first, then the oldest clips, then
+//! the oldest stills), and that is counted and told to the gateway. Nothing in it shows a face but what is sealed. Whatever stops the program, the next start goes on from here.
 //!
 //! On disk: `wants/NAME.json` ([`Want`]), `part/` (being written; emptied at the start), `files/SHA256`,
-//! `originals/SHA256`, `entries/NAME.json` ([`Entry`]).
+//! `originals/SHA256`, `entries/NAME.json` ([`Entry`]), `lost/NAME.json` ([`Gone`], until the gateway is told).
 
 mod disk; // files that say something
+mod trim; // what goes before the gateway has it
 mod writing; // a file with its hash
 
 pub use writing::Writing;
 
-use super::config::FootageConfig;
 use crate::metrics::Metrics;
 use contract::{
     DeviceId, Timestamp,
-    footage::{Detections, Occasion, Part, Role, Signed},
+    footage::{Detections, LostBy, NotTaken, Occasion, Part, Role, Signed},
     vision::ModelUsed,
 };
 use disk::{lengths, read_all, remove, write};
@@ -77,6 +77,21 @@ pub struct Entry {
     pub is_announced: bool,
 }
 
+/// A file that went before the gateway had it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Of which camera.
+    pub camera: DeviceId,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// What it was.
+    pub role: Role,
+    /// When it went.
+    pub at: Timestamp,
+    /// Why.
+    pub by: LostBy,
+}
+
 /// A file that waits for the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
@@ -93,10 +108,14 @@ pub struct Waiting {
 pub struct Fill {
     /// Pictures that are to be cut.
     pub wants: u64,
-    /// Masked files that wait.
+    /// Masked files that wait, those that the gateway does not take included.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these files those that the gateway does not take.
+    pub refused: u64,
+    /// When the oldest of these files was cut.
+    pub oldest: Option<Timestamp>,
     /// Sealed originals.
     pub originals: u64,
     /// Their bytes.
@@ -118,8 +137,22 @@ struct State {
     /// Which files are there, with their lengths.
     files: BTreeMap<String, u64>,
     originals: BTreeMap<String, u64>,
+    /// What the gateway does not take, since the start.
+    refused: BTreeMap<String, NotTaken>,
+    /// What went and is not told of yet.
+    lost: BTreeMap<String, Gone>,
     /// Counted up for names.
     named: u64,
+}
+
+impl State {
+    /// Whether a file is here.
+    fn has(&self, part: &Part) -> bool {
+        match part.role {
+            Role::Original => self.originals.contains_key(&part.sha256),
+            _ => self.files.contains_key(&part.sha256),
+        }
+    }
 }
 
 const WANTS: &str = "wants";
@@ -127,11 +160,12 @@ const PART: &str = "part";
 const FILES: &str = "files";
 const ORIGINALS: &str = "originals";
 const ENTRIES: &str = "entries";
+const LOST: &str = "lost";
 
 impl Spool {
     /// Opens the folder, makes it if it is not there, and goes on with what is in it.
     pub fn open(dir: &Path, metrics: Arc<Metrics>) -> io::Result<Spool> {
-        for name in [WANTS, PART, FILES, ORIGINALS, ENTRIES] {
+        for name in [WANTS, PART, FILES, ORIGINALS, ENTRIES, LOST] {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -140,11 +174,18 @@ impl Spool {
         for entry in fs::read_dir(dir.join(PART))? {
             fs::remove_file(entry?.path())?;
         }
+        let lost: BTreeMap<String, Gone> = read_all(&dir.join(LOST))?;
+        for gone in lost.values() {
+            // An end between the two: it was to go.
+            remove(&dir.join(folder_of(gone.role)).join(&gone.sha256))?;
+        }
         let mut state = State {
             wants: read_all(&dir.join(WANTS))?,
             entries: read_all(&dir.join(ENTRIES))?,
             files: lengths(&dir.join(FILES))?,
             originals: lengths(&dir.join(ORIGINALS))?,
+            refused: BTreeMap::new(),
+            lost,
             named: 0,
         };
         // Files whose entry was not written before the program stopped are cut again.
@@ -296,7 +337,8 @@ impl Spool {
                 for part in &entry.parts {
                     let is_next = (part.role == Role::Clip) == is_clip
                         && part.role != Role::Original
-                        && state.files.contains_key(&part.sha256);
+                        && state.has(part)
+                        && !state.refused.contains_key(&part.sha256);
                     if is_next && seen.insert(part.sha256.clone()) {
                         waiting.push(waiting_of(part));
                     }
@@ -316,77 +358,21 @@ impl Spool {
         })
     }
 
-    /// A masked file goes: the gateway has it, or it is no longer what it was.
+    /// A masked file goes: the gateway has it.
     pub fn gone(&self, sha256: &str) -> io::Result<()> {
-        self.delete(&mut self.state(), sha256)
+        self.delete(&mut self.state(), Role::Still, sha256)
     }
 
-    /// A sealed original is no longer what it was.
-    pub fn original_gone(&self, sha256: &str) -> io::Result<()> {
-        self.delete_original(&mut self.state(), sha256)
-    }
-
-    fn delete(&self, state: &mut State, sha256: &str) -> io::Result<()> {
-        remove(&self.dir.join(FILES).join(sha256))?;
-        state.files.remove(sha256);
-        self.settle(state)
-    }
-
-    fn delete_original(&self, state: &mut State, sha256: &str) -> io::Result<()> {
-        remove(&self.dir.join(ORIGINALS).join(sha256))?;
-        state.originals.remove(sha256);
-        self.settle(state)
-    }
-
-    /// Entries without a file are over.
-    fn settle(&self, state: &mut State) -> io::Result<()> {
-        let has_file = |part: &Part| match part.role {
-            Role::Original => state.originals.contains_key(&part.sha256),
-            _ => state.files.contains_key(&part.sha256),
-        };
-        let over = state.entries.iter();
-        let over = over.filter(|(_, e)| e.is_announced && !e.parts.iter().any(has_file));
-        let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
-        for name in over {
-            remove(&self.dir.join(ENTRIES).join(json(&name)))?;
-            state.entries.remove(&name);
-        }
-        Ok(())
-    }
-
-    /// Keeps the bounds: of bytes, and of the age of originals.
-    pub fn trim(&self, config: &FootageConfig, now: Timestamp) -> io::Result<()> {
+    /// The gateway does not take a masked file: it is not sent again before the next start, and goes first when there is no
+    /// room. False if that was known.
+    pub fn refuse(&self, sha256: &str, why: NotTaken) -> bool {
         let mut state = self.state();
-        for is_clip in [true, false] {
-            while state.files.values().sum::<u64>() > config.bytes_max {
-                let Some((sha256, camera)) = oldest(&state, is_clip) else {
-                    break;
-                };
-                self.delete(&mut state, &sha256)?;
-                let (count, what) = match is_clip {
-                    true => (&self.metrics.footage.clips_let_go, "clip"),
-                    false => (&self.metrics.footage.stills_let_go, "still"),
-                };
-                count.add(1);
-                tracing::warn!(%camera, sha256, what, bytes_max = config.bytes_max, "the spool is full; what waited longest for the gateway is let go of");
-            }
-        }
-        let keep = i64::try_from(config.keep_originals.as_millis()).unwrap_or(i64::MAX);
-        while let Some((sha256, cut_at)) = oldest_original(&state) {
-            let is_old = now.since(cut_at) > keep;
-            if !is_old && state.originals.values().sum::<u64>() <= config.originals_max {
-                break;
-            }
-            self.delete_original(&mut state, &sha256)?;
-            match is_old {
-                true => self.metrics.footage.originals_expired.add(1),
-                false => {
-                    self.metrics.footage.originals_let_go.add(1);
-                    tracing::warn!(sha256, %cut_at, originals_max = config.originals_max, "too many bytes of sealed originals; the oldest is let go of");
-                }
-            }
-        }
-        Ok(())
+        state.refused.insert(sha256.to_owned(), why).is_none()
+    }
+
+    /// Why the gateway does not take files that are here: one of the reasons.
+    pub fn refusal(&self) -> Option<NotTaken> {
+        self.state().refused.values().next().copied()
     }
 
     /// How full it is.
@@ -395,6 +381,8 @@ impl Spool {
         Fill {
             wants: state.wants.len() as u64,
             files: state.files.len() as u64,
+            refused: state.refused.len() as u64,
+            oldest: trim::oldest(&state, |part| part.role != Role::Original).map(|(_, at)| at),
             bytes: state.files.values().sum(),
             originals: state.originals.len() as u64,
             originals_bytes: state.originals.values().sum(),
@@ -424,26 +412,6 @@ fn entry_name(entry: &Entry) -> String {
 
 fn json(name: &str) -> String {
     format!("{name}.json")
-}
-
-fn oldest(state: &State, is_clip: bool) -> Option<(String, DeviceId)> {
-    let entries = state.entries.values();
-    let mut parts = entries.flat_map(|e| e.parts.iter().map(move |part| (part, &e.camera)));
-    let found = parts.find(|(part, _)| {
-        (part.role == Role::Clip) == is_clip
-            && part.role != Role::Original
-            && state.files.contains_key(&part.sha256)
-    });
-    found.map(|(part, camera)| (part.sha256.clone(), camera.clone()))
-}
-
-fn oldest_original(state: &State) -> Option<(String, Timestamp)> {
-    let entries = state.entries.values();
-    let mut parts = entries.flat_map(|e| e.parts.iter().map(move |part| (part, e.cut_at)));
-    let found = parts.find(|(part, _)| {
-        part.role == Role::Original && state.originals.contains_key(&part.sha256)
-    });
-    found.map(|(part, cut_at)| (part.sha256.clone(), cut_at))
 }
 
 #[cfg(test)]
