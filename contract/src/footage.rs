@@ -1,5 +1,5 @@
 //! What a camera's agent says of what it saw, and of the pictures that it keeps of it: [`Sighting`] at once, [`Manifest`]
-//! when stills and clip are cut. Both travel as what the camera sent (`OneDoor/Raw`) in the buffered stream, so they are neither
+//! when stills and clip are cut, [`Loss`] when a file that was announced will never come. All travel as what the camera sent (`OneDoor/Raw`) in the buffered stream, so they are neither
 //! lost nor doubled, stand in the journal beside the readings, and are sealed with the evidence of a case.
 
 use crate::{
@@ -16,6 +16,8 @@ pub enum Said {
     Sighting(Sighting),
     /// Which pictures there are of it.
     Footage(Signed),
+    /// Which of them is lost at the site: the text that is signed is a [`Loss`].
+    Lost(Signed),
 }
 
 impl Said {
@@ -124,15 +126,90 @@ pub struct Manifest {
     pub parts: Vec<Part>,
 }
 
-/// A manifest with the agent's signature.
+/// Why a file is not at the site any more, and was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LostBy {
+    /// The spool was full, and it had waited longest.
+    Full,
+    /// The disk gave it back other than it was written.
+    Damaged,
+    /// An original whose time at the site was over.
+    Expired,
+}
+
+/// A file that was announced and will never come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Version of this format: 1.
+    pub format: u32,
+    /// The site.
+    pub site: SiteId,
+    /// The agent that had it.
+    pub agent: AgentId,
+    /// The camera.
+    pub camera: DeviceId,
+    /// The file's SHA-256, hexadecimal, as its manifest has it.
+    pub lost_sha256: String,
+    /// What it was.
+    pub role: Role,
+    /// When it went.
+    pub at: Timestamp,
+    /// Why.
+    pub by: LostBy,
+}
+
+/// A manifest, or a loss, with the agent's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// JSON of a [`Manifest`], byte for byte as it was signed.
+    /// JSON of a [`Manifest`] or a [`Loss`], byte for byte as it was signed.
     pub manifest: String,
     /// The agent's certificate, PEM.
     pub certificate: String,
     /// ECDSA P-256 with SHA-256 (ASN.1) over `manifest`, hexadecimal.
     pub signature: String,
+}
+
+/// Name of the header in which the gateway's door says, beside status 403, why it does not take a file.
+pub const REFUSED: &str = "footage-refused";
+
+/// Why the gateway does not take a file: a word of [`REFUSED`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotTaken {
+    /// The manifest does not count as this agent's: signature, certificate, or what it says.
+    Manifest,
+    /// The camera is not in the gateway's registry.
+    UnknownCamera,
+    /// People were not told of the camera when it was filmed: purpose, sign, place, publication.
+    NotTold,
+    /// An original that nobody approved, or not any more.
+    NotApproved,
+}
+
+impl NotTaken {
+    /// All of them.
+    pub const ALL: [NotTaken; 4] = [
+        NotTaken::Manifest,
+        NotTaken::UnknownCamera,
+        NotTaken::NotTold,
+        NotTaken::NotApproved,
+    ];
+
+    /// The word of the header.
+    pub fn word(self) -> &'static str {
+        match self {
+            NotTaken::Manifest => "manifest",
+            NotTaken::UnknownCamera => "unknown_camera",
+            NotTaken::NotTold => "not_told",
+            NotTaken::NotApproved => "not_approved",
+        }
+    }
+
+    /// What a word of the header says.
+    pub fn of(word: &str) -> Option<NotTaken> {
+        Self::ALL.into_iter().find(|why| why.word() == word)
+    }
 }
 
 /// What was seen in each frame of a clip, for drawing over it.
@@ -193,6 +270,11 @@ mod tests {
         });
         let bytes = serde_json::to_vec(&said).unwrap();
         assert_eq!(Said::read(&bytes), Some(said));
+        for why in NotTaken::ALL {
+            let json = serde_json::to_value(why).unwrap();
+            assert_eq!(json, why.word());
+            assert_eq!(NotTaken::of(why.word()), Some(why));
+        }
         assert_eq!(Said::read(b"##0101QN=20160801085857223"), None);
         assert_eq!(Said::read(b"{\"kind\":\"reading\",\"v\":3}"), None);
     }

@@ -22,6 +22,35 @@ pub struct AgentStatus {
     pub sources: Vec<SourceStatus>,
     /// What was lost since it started.
     pub lost: LostCounts,
+    /// Its pictures of what cameras saw, if it keeps some.
+    #[serde(default)]
+    pub footage: Option<FootageStatus>,
+}
+
+/// How it stands with an agent's footage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FootageStatus {
+    /// Pictures that are to be cut and masked.
+    pub wanted: u64,
+    /// Masked files that wait for the gateway, those that it does not take included.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Bytes at which the oldest are let go of.
+    pub bytes_max: u64,
+    /// When the oldest of these files was cut.
+    #[serde(default)]
+    pub oldest: Option<Timestamp>,
+    /// Of these files those that the gateway does not take.
+    pub refused: u64,
+    /// Sealed originals.
+    pub originals: u64,
+    /// Bytes of sealed originals.
+    pub originals_bytes: u64,
+    /// Files that the gateway got since the agent started.
+    pub sent: u64,
+    /// Files that were let go of, or damaged, before the gateway had them, since the agent started.
+    pub lost: u64,
 }
 
 /// How full a buffer is.
@@ -144,6 +173,7 @@ mod tests {
             },
             sources: vec![source(silent), source(SourceState::Answers)],
             lost: LostCounts::default(),
+            footage: Some(FootageStatus::default()),
         };
         let json = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<AgentStatus>(&json).unwrap(), status);

@@ -249,10 +249,20 @@ impl Buffer {
     /// Stores a record; returns after fsync, or after it was counted as lost. `is_own` says that its time is the
     /// device's own. A record that is nothing but a gap grows into what is missing of its device.
     pub async fn append(&self, record: &Record, is_own: bool) {
+        self.append_noted(record, is_own, None).await;
+    }
+
+    /// Like [`Buffer::append`], with a note in the same transaction; a record that is lost leaves none.
+    pub async fn append_noted(
+        &self,
+        record: &Record,
+        is_own: bool,
+        note: Option<(String, Vec<u8>)>,
+    ) {
         if let (Some(gap), true) = (&record.gap, record.readings.is_empty()) {
             return self.miss(&record.device, gap.clone());
         }
-        if let Err(error) = self.put(record, is_own, None).await {
+        if let Err(error) = self.put(record, is_own, note).await {
             self.refuse(record, &error);
         }
     }

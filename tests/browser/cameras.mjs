@@ -192,6 +192,11 @@ export async function unmaskWalk({ check, visible, signedIn, open, screen }, bro
   await visible(page, '[data-unmasking="asked"]', "unmask: it is asked for");
   check("unmask: who asked cannot approve", (await page.locator("[data-approve]").count()) === 0);
   await screen(page, "unmask-asked", "zh", "inspector");
+  const because = async (of, button, why) => { await of.locator(button).click(); await of.locator('input[name="unmask-reason"]').fill(why); await of.keyboard.press("Enter"); };
+  await because(page, "[data-withdraw]", "当事人已承认");
+  await visible(page, '[data-end="withdrawn"]', "unmask: who asked takes it back, with a reason");
+  await because(page, "[data-ask-unmask]", "当事人又提出异议");
+  await visible(page, '[data-unmasking="asked"]', "unmask: after that it is asked for anew");
   await context.close();
   const reviewer = await signedIn(browser, "reviewer", { width: 390, height: 844 });
   await showCase(reviewer.page, waiting);
@@ -199,6 +204,10 @@ export async function unmaskWalk({ check, visible, signedIn, open, screen }, bro
   await reviewer.page.locator(".ant-popconfirm .ant-btn-primary").click();
   await visible(reviewer.page, '[data-unmasking="approved"]', "unmask: with the second approval it is fetched");
   await visible(reviewer.page, '[data-part="original"][data-state="wanted"]', "unmask: the file is being asked for");
+  await showCase(reviewer.page, fresh);
+  await because(reviewer.page, "[data-refuse]", "打码的画面已经看得清");
+  await visible(reviewer.page, '[data-end="refused"]', "unmask: a reviewer refuses it, with a reason");
+  await screen(reviewer.page, "unmask-refused", "zh", "reviewer");
   await showCase(reviewer.page, here);
   await visible(reviewer.page, "a[data-original]", "unmask: what came can be downloaded");
   check("unmask: how two custodians open it is said", (await reviewer.page.locator('[data-unmasking="here"] code').count()) === 2);

@@ -133,11 +133,11 @@ pub const HALL: Watched<'static> = Watched {
 };
 
 /// What an agent's configuration says of the vision process and of footage: `door` is the gateway's for footage, `around` how
-/// long a clip lasts before and after.
-pub fn agent_eyes(door: SocketAddr, around: &str, custodians: &str) -> String {
+/// long a clip lasts before and after, `more` stands at the end of `[footage]`.
+pub fn agent_eyes(door: SocketAddr, around: &str, more: &str) -> String {
     format!(
         "\n[vision]\nmodels = [{}]\n\n[footage]\nspool = \"footage\"\nurl = {}\nbefore = {around:?}\nafter = {around:?}\n\
-         detectors = [\"simulated-persons\"]\nbytes_per_s = 20000000\n{custodians}",
+         detectors = [\"simulated-persons\"]\n{more}",
         quoted(crate::setup::repository().join("models/files").display()),
         quoted(format!("https://{door}")),
     )
@@ -188,7 +188,7 @@ pub fn agent(
         Some(agent_camera(watched, &listening.http))
     };
     if let Some(camera) = eyes.and_then(shown) {
-        text += &agent_eyes(ports.footage, "5s", "");
+        text += &agent_eyes(ports.footage, "5s", "bytes_per_s = 20000000\n");
         text += &camera;
     }
     let (_, members) = sites()

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::config_text::{HALL, Identity, agent_camera, agent_eyes, agent_head, quoted};
@@ -55,11 +55,53 @@ impl Custodians {
     }
 }
 
+/// What `age -d` gives of a sealed file with one key file after the other; nothing if a key does not open it.
+pub fn opened(file: &Path, keys: &[&PathBuf]) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut input = std::fs::read(file)?;
+    for (n, key) in keys.iter().enumerate() {
+        let step = file.with_extension(format!("step{n}"));
+        std::fs::write(&step, &input)?;
+        let mut age = Command::new("age");
+        age.arg("-d").arg("-i").arg(key).arg(&step);
+        let said = age.stdin(Stdio::null()).output()?;
+        if !said.status.success() {
+            return Ok(None);
+        }
+        input = said.stdout;
+    }
+    Ok(Some(input))
+}
+
+/// How the camera is reached and how its footage is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// How long a clip lasts before and after.
+    pub around: &'a str,
+    /// Bytes of footage that the agent sends in a second.
+    pub bytes_per_s: u64,
+    /// The codec and the port of an RTSP server that the agent reads; HTTP if there is none.
+    pub rtsp: Option<(&'a str, u16)>,
+    /// A transport stream into which ffmpeg copies what the RTSP server sends, from before the agent comes.
+    pub record: Option<&'a Path>,
+}
+
+impl Default for Manner<'_> {
+    fn default() -> Self {
+        Manner {
+            around: "4s",
+            bytes_per_s: 20_000_000,
+            rtsp: None,
+            record: None,
+        }
+    }
+}
+
 /// The running processes.
 #[derive(Debug)]
 pub struct Watched {
     /// Where everything is kept.
     pub folder: PathBuf,
+    binaries: Binaries,
     /// Console and API.
     pub http: SocketAddr,
     /// An administrator.
@@ -70,6 +112,8 @@ pub struct Watched {
     pub agent: Process,
     /// The camera.
     pub camera: Process,
+    /// Who records it, if somebody does.
+    pub recorder: Option<Process>,
 }
 
 impl Watched {
@@ -78,6 +122,7 @@ impl Watched {
         binaries: &Binaries,
         folder: &Path,
         custodians: Option<&Custodians>,
+        manner: Manner<'_>,
     ) -> anyhow::Result<Watched> {
         let (http, mqtt, door) = (free_address(0)?, free_address(0)?, free_address(0)?);
         let config = folder.join("gateway/gateway.toml");
@@ -101,31 +146,41 @@ impl Watched {
             gateway.check()?;
             Ok(std::net::TcpStream::connect_timeout(&http, Duration::from_secs(1)).ok())
         })?;
-        write(&folder.join("camera.toml"), PLAN)?;
+        let served = manner.rtsp.map(|(codec, _)| format!("rtsp = {codec:?}\n"));
+        let plan = format!("{PLAN}{}", served.unwrap_or_default());
+        write(&folder.join("camera.toml"), &plan)?;
         std::fs::create_dir_all(folder.join("sites")).context("no folder for the camera")?;
         std::fs::create_dir_all(folder.join("logs")).context("no folder for logs")?;
         let plan = folder.join("camera.toml");
-        let (camera, shown) = world::start_cameras(binaries, &plan, folder)?;
+        let port = manner.rtsp.map(|(_, port)| port);
+        let (camera, shown) = world::start_cameras(binaries, &plan, folder, port)?;
         let shown = shown.first().context("no camera listens")?;
+        let url = shown.rtsp.as_deref().unwrap_or(&shown.http);
+        let recorder = manner.record.map(|file| record(url, file, folder));
+        let recorder = recorder.transpose()?;
         let keys = custodians.map(|two| {
             let [first, second] = &two.keys;
             format!("custodians = [{}, {}]\n", quoted(first), quoted(second))
         });
-        let eyes = agent_eyes(door, "4s", &keys.unwrap_or_default());
+        let more = format!(
+            "bytes_per_s = {}\n{}",
+            manner.bytes_per_s,
+            keys.unwrap_or_default()
+        );
+        let eyes = agent_eyes(door, manner.around, &more);
         let agent = folder.join("agent/edge-agent.toml");
         let head = agent_head(SITE, AGENT, mqtt, Identity::Certificates(&identity));
-        write(
-            &agent,
-            &format!("{head}{eyes}{}", agent_camera(&HALL, &shown.http)),
-        )?;
+        write(&agent, &format!("{head}{eyes}{}", agent_camera(&HALL, url)))?;
         let agent = world::start_agent(binaries, "agent", &agent, &folder.join("agent.log"))?;
         Ok(Watched {
+            binaries: binaries.clone(),
             folder: folder.to_owned(),
             http,
             admin,
             gateway,
             agent,
             camera,
+            recorder,
         })
     }
 
@@ -139,6 +194,19 @@ impl Watched {
         )
     }
 
+    /// Kills the agent; it is away until [`Watched::restart_agent`].
+    pub fn kill_agent(&mut self) -> anyhow::Result<()> {
+        self.agent.kill()
+    }
+
+    /// Starts the agent again, with what is on its disk.
+    pub fn restart_agent(&mut self) -> anyhow::Result<()> {
+        let config = self.folder.join("agent/edge-agent.toml");
+        let log = self.folder.join("agent.log");
+        self.agent = world::start_agent(&self.binaries, "agent", &config, &log)?;
+        Ok(())
+    }
+
     /// Fails if a process ended unasked.
     pub fn check(&mut self) -> anyhow::Result<()> {
         let mut all = [&mut self.gateway, &mut self.agent, &mut self.camera];
@@ -149,6 +217,30 @@ impl Watched {
     pub fn truth(&self) -> String {
         std::fs::read_to_string(self.folder.join("sites/cameras.jsonl")).unwrap_or_default()
     }
+}
+
+/// Copies what an RTSP server sends into a file; returns when the first of it is there.
+fn record(url: &str, file: &Path, folder: &Path) -> anyhow::Result<Process> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-loglevel", "warning", "-rtsp_transport", "tcp"]);
+    ffmpeg.args([
+        "-i",
+        url,
+        "-c",
+        "copy",
+        "-flush_packets",
+        "1",
+        "-f",
+        "mpegts",
+    ]);
+    ffmpeg.arg(file);
+    let mut recorder = Process::start("recorder", ffmpeg, &folder.join("recorder.log"))?;
+    wait_for("the first packets of the camera", START_WITHIN, || {
+        recorder.check()?;
+        let length = std::fs::metadata(file).map_or(0, |file| file.len());
+        Ok((length > 0).then_some(()))
+    })?;
+    Ok(recorder)
 }
 
 /// Nobody wears a helmet or a vest.

@@ -133,7 +133,7 @@ impl World {
         let (platform_process, platform) = start_platform(binaries, plan)?;
         let (sites, listening) = start_sites(binaries, plan)?;
         let cameras = plan.cameras.as_deref();
-        let cameras = cameras.map(|file| start_cameras(binaries, file, &plan.data));
+        let cameras = cameras.map(|file| start_cameras(binaries, file, &plan.data, None));
         let (cameras, shown) = cameras.transpose()?.unzip();
         let shown = shown.unwrap_or_default();
         let config = gateway_config(&plan.data);
@@ -296,11 +296,12 @@ fn start_sites(binaries: &Binaries, plan: &Plan) -> anyhow::Result<(Process, Vec
     Ok((process, devices))
 }
 
-/// Starts simulated cameras; the truth of every frame is `sites/cameras.jsonl` in `data`.
+/// Starts simulated cameras; the truth of every frame is `sites/cameras.jsonl` in `data`, `rtsp` the port of the first with RTSP.
 pub fn start_cameras(
     binaries: &Binaries,
     plan: &Path,
     data: &Path,
+    rtsp: Option<u16>,
 ) -> anyhow::Result<(Process, Vec<simulators::camera::Listening>)> {
     let listening = data.join("sites/cameras.json");
     forget(&listening)?;
@@ -312,6 +313,9 @@ pub fn start_cameras(
         .arg(&listening)
         .arg("--truth")
         .arg(data.join("sites/cameras.jsonl"));
+    if let Some(port) = rtsp {
+        command.arg("--rtsp").arg(port.to_string());
+    }
     let log = data.join("logs/cameras.log");
     let mut process = Process::start("simulated cameras", command, &log)?;
     let cameras = announced(&mut process, &listening)?;

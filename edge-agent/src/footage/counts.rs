@@ -27,6 +27,8 @@ pub struct Counts {
     pub bytes_sent: Count,
     /// Attempts at sending that failed.
     pub sends_failed: Count,
+    /// Files that the gateway does not take, whenever they come.
+    pub files_refused: Count,
     /// Masked clips that the full spool let go of before the gateway had them.
     pub clips_let_go: Count,
     /// Stills and detections, likewise.
@@ -61,6 +63,7 @@ impl Counts {
             files_sent = self.files_sent.get(),
             bytes_sent = self.bytes_sent.get(),
             sends_failed = self.sends_failed.get(),
+            files_refused = self.files_refused.get(),
             clips_let_go = self.clips_let_go.get(),
             stills_let_go = self.stills_let_go.get(),
             files_damaged = self.files_damaged.get(),

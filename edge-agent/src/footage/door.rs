@@ -7,6 +7,7 @@ use crate::{
     tls,
 };
 use bytes::Bytes;
+use contract::footage::{NotTaken, REFUSED};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request,
@@ -107,6 +108,8 @@ impl Door {
             let answer = sender.send_request(request).await?;
             let offset = answer.headers().get("upload-offset");
             let offset = offset.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            let refused = answer.headers().get(REFUSED);
+            let refused = refused.and_then(|value| NotTaken::of(value.to_str().ok()?.trim()));
             let status = answer.status().as_u16();
             let body = Limited::new(answer.into_body(), WORDS_MAX).collect().await;
             let words = match body {
@@ -120,6 +123,7 @@ impl Door {
             Ok(Said {
                 status,
                 offset,
+                refused,
                 words,
             })
         };

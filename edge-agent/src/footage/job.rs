@@ -8,7 +8,7 @@ use super::{
     Footage, Served,
     masking::{Masker, NotMasked},
     reel::ReelError,
-    spool::{Entry, Want},
+    spool::{Entry, Gone, Want},
     work::Work,
 };
 use crate::{
@@ -20,9 +20,11 @@ use crate::{
     vision::Vision,
 };
 use contract::{
-    AgentId, SiteId, Timestamp,
-    footage::{Detections, Occasion, Said},
+    AgentId, DeviceId, SiteId, Timestamp,
+    footage::{Detections, Loss, Occasion, Said, Signed},
+    hex::hex,
 };
+use journal::AppendError;
 use std::{
     collections::HashMap,
     fs, io,
@@ -40,8 +42,11 @@ const GIVE_UP_MS: i64 = 86_400_000;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// What a camera shows is taken from so much of the ring.
 const OVERVIEW_MS: i64 = 8_000;
-/// The note that names the manifest that was announced last.
+/// The notes that name the manifest that was announced last, and the loss that was told of last.
 const NOTE: &str = "footage/announced";
+const NOTE_LOST: &str = "footage/lost";
+/// The bounds of the spool are kept so often where nothing is cut.
+const TRIM_EVERY: Duration = Duration::from_secs(600);
 /// A cut beside the ring.
 const CUT: &str = "cut";
 
@@ -97,25 +102,43 @@ pub struct Cutter {
     pub sink: Sink,
 }
 
-/// A file that is deleted when it is let go of.
-struct Plain(PathBuf);
+/// A plain cut, which is deleted when it is let go of.
+struct Plain {
+    footage: Footage,
+    path: PathBuf,
+}
 
-impl Drop for Plain {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::error!(path = %self.0.display(), %error, "a plain cut cannot be deleted; it lies beside the ring");
+impl Plain {
+    fn of(footage: &Footage, path: PathBuf) -> Plain {
+        footage.cuts(Some(path.clone()));
+        Plain {
+            footage: footage.clone(),
+            path,
         }
     }
 }
 
-/// Deletes the cuts that a violent end left beside a ring.
-pub fn clean(ring: &Path) {
+impl Drop for Plain {
+    fn drop(&mut self) {
+        delete(&self.path);
+        self.footage.cuts(None);
+    }
+}
+
+fn delete(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(path = %path.display(), %error, "a plain cut cannot be deleted; it lies beside the ring");
+    }
+}
+
+/// Deletes the cuts that a violent end left beside a ring; `now` is the one that is being made.
+pub fn clean(ring: &Path, now: Option<&Path>) {
     let entries = fs::read_dir(ring).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if path.extension().is_some_and(|kind| kind == CUT) {
-            drop(Plain(path));
+        if path.extension().is_some_and(|kind| kind == CUT) && now != Some(&path) {
+            delete(&path);
         }
     }
 }
@@ -138,7 +161,12 @@ impl Cutter {
 
     async fn work(&self) {
         let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
+        let mut trimmed: Option<Instant> = None;
         loop {
+            if trimmed.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
+                trimmed = Some(Instant::now());
+                self.trim().await;
+            }
             self.announce().await;
             let wants = self.footage.spool().wants();
             resting.retain(|name, _| wants.iter().any(|(known, _)| known == name));
@@ -207,7 +235,7 @@ impl Cutter {
     }
 
     async fn wanted(&self, name: &str, want: &Want) -> Result<(), JobError> {
-        let entry = self.make(name, want).await?;
+        let entry = self.make(Some(name), want).await?;
         let (footage, name) = (self.footage.clone(), name.to_owned());
         blocking(move || {
             footage.spool().enter(entry)?;
@@ -233,7 +261,7 @@ impl Cutter {
             models: Vec::new(),
             seen: Detections::default(),
         };
-        match self.make("overview", &want).await {
+        match self.make(None, &want).await {
             Ok(entry) => {
                 let footage = self.footage.clone();
                 let kept = blocking(move || {
@@ -256,10 +284,11 @@ impl Cutter {
         }
     }
 
-    async fn make(&self, name: &str, want: &Want) -> Result<Entry, JobError> {
+    async fn make(&self, name: Option<&str>, want: &Want) -> Result<Entry, JobError> {
         let config = self.footage.config();
-        let plain = Plain(want.ring.join(format!("{name}.{CUT}")));
-        let (ring, path, from, to) = (want.ring.clone(), plain.0.clone(), want.from, want.to);
+        let file = format!("{}.{CUT}", name.unwrap_or("overview"));
+        let plain = Plain::of(&self.footage, want.ring.join(file));
+        let (ring, path, from, to) = (want.ring.clone(), plain.path.clone(), want.from, want.to);
         let cut = tokio::task::spawn_blocking(move || clip::cut_pieces(&ring, from, to, &path));
         let (clip, pieces) = cut.await.map_err(io::Error::other)??;
         let served = self.footage.served(&want.camera);
@@ -274,31 +303,34 @@ impl Cutter {
         let work = Work {
             cutter: self,
             config: &config,
+            name,
             want,
             masker,
-            plain: &plain.0,
+            plain: &plain.path,
             clip: &clip,
             pieces: &pieces,
         };
         work.run().await
     }
 
-    /// Tells of every manifest that was not told of yet.
+    /// Keeps the bounds of the spool.
+    async fn trim(&self) {
+        let footage = self.footage.clone();
+        let trim = move || footage.spool().trim(&footage.config(), Timestamp::now());
+        if let Err(error) = blocking(trim).await {
+            tracing::error!(%error, "the spool cannot be written");
+        }
+    }
+
+    /// Tells of every manifest that was not told of yet, and then of every file that went.
     async fn announce(&self) {
         for entry in self.footage.spool().unannounced() {
-            let is_told = self
-                .sink
-                .note(NOTE)
-                .is_some_and(|id| id == entry.id.as_bytes());
-            if !is_told {
-                let said = Said::Footage(entry.signed.clone());
-                let mut record = Record::of(entry.camera.clone(), entry.at, Vec::new());
-                record.raw = serde_json::to_vec(&said).expect("a manifest is always JSON");
-                let note = (NOTE.to_owned(), entry.id.clone().into_bytes());
-                if let Err(error) = self.sink.keep(&record, Some(note)).await {
-                    tracing::error!(camera = %entry.camera, %error, "a manifest cannot be stored; it is tried again");
-                    return;
-                }
+            let said = Said::Footage(entry.signed.clone());
+            let note = (NOTE, entry.id.as_str());
+            let camera = (&entry.camera, entry.at);
+            if let Err(error) = self.tell(camera, &said, note).await {
+                tracing::error!(camera = %entry.camera, %error, "a manifest cannot be stored; it is tried again");
+                return;
             }
             let footage = self.footage.clone();
             if let Err(error) = blocking(move || footage.spool().announced(&entry)).await {
@@ -307,5 +339,65 @@ impl Cutter {
             }
             self.footage.hurry_sending();
         }
+        for (name, gone) in self.footage.spool().untold() {
+            let signed = match self.signed_loss(&gone) {
+                Ok(signed) => signed,
+                Err(error) => {
+                    let cause = crate::chain(&error);
+                    tracing::error!(
+                        cause,
+                        "that a file went cannot be signed; it is tried again"
+                    );
+                    return;
+                }
+            };
+            let camera = (&gone.camera, gone.at);
+            let said = Said::Lost(signed);
+            if let Err(error) = self.tell(camera, &said, (NOTE_LOST, name.as_str())).await {
+                tracing::error!(camera = %gone.camera, %error, "that a file went cannot be stored; it is tried again");
+                return;
+            }
+            let footage = self.footage.clone();
+            if let Err(error) = blocking(move || footage.spool().told(&name)).await {
+                tracing::error!(%error, "the spool cannot be written");
+                return;
+            }
+        }
+    }
+
+    /// Stores what is said of a camera, once: `note` names what was said last under its key.
+    async fn tell(
+        &self,
+        (camera, at): (&DeviceId, Timestamp),
+        said: &Said,
+        (key, name): (&str, &str),
+    ) -> Result<(), AppendError> {
+        if self.sink.note(key).is_some_and(|id| id == name.as_bytes()) {
+            return Ok(());
+        }
+        let mut record = Record::of(camera.clone(), at, Vec::new());
+        record.raw = serde_json::to_vec(said).expect("what is said is always JSON");
+        let note = (key.to_owned(), name.as_bytes().to_vec());
+        self.sink.keep(&record, Some(note)).await
+    }
+
+    fn signed_loss(&self, gone: &Gone) -> Result<Signed, IdentityError> {
+        let loss = Loss {
+            format: 1,
+            site: self.site.clone(),
+            agent: self.agent.clone(),
+            camera: gone.camera.clone(),
+            lost_sha256: gone.sha256.clone(),
+            role: gone.role,
+            at: gone.at,
+            by: gone.by,
+        };
+        let text = serde_json::to_string(&loss).expect("a loss is always JSON");
+        let (certificate, signature) = self.files.sign(text.as_bytes())?;
+        Ok(Signed {
+            manifest: text,
+            certificate,
+            signature: hex(&signature),
+        })
     }
 }

@@ -24,12 +24,13 @@ use crate::metrics::Metrics;
 use config::FootageConfig;
 use contract::{
     DeviceId, Timestamp,
-    footage::{Detections, Frame, Occasion, Outline, Sighting},
+    footage::{Detections, Frame, NotTaken, Occasion, Outline, Role, Sighting},
     receipt::WANTED_MAX,
+    status::FootageStatus,
 };
 use send::Sending;
 use serde::{Deserialize, Serialize};
-use spool::{Fill, Spool, Want};
+use spool::{Fill, Spool, Waiting, Want};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
@@ -80,6 +81,8 @@ struct State {
     cameras: BTreeMap<DeviceId, Seat>,
     /// Originals that the gateway asked for.
     originals: BTreeSet<String>,
+    /// The plain cut that is being worked on.
+    cut: Option<PathBuf>,
     sending: Sending,
 }
 
@@ -112,6 +115,12 @@ pub struct FootageView {
     pub given_up: u64,
     /// Files that the full spool let go of.
     pub let_go: u64,
+    /// Files that the disk changed.
+    #[serde(default)]
+    pub damaged: u64,
+    /// Why the gateway does not take files that are here, if it does not: one of the reasons.
+    #[serde(default)]
+    pub refused: Option<NotTaken>,
 }
 
 impl Footage {
@@ -153,7 +162,8 @@ impl Footage {
 
     /// A camera begins, or has changed: it is shown as it is, soon and then every day.
     pub fn serve(&self, served: Served) {
-        job::clean(&served.ring);
+        let now = self.state().cut.clone();
+        job::clean(&served.ring, now.as_deref());
         let overview = Instant::now() + OVERVIEW.1;
         let seat = Seat {
             frames: VecDeque::new(),
@@ -162,6 +172,11 @@ impl Footage {
         };
         self.state().cameras.insert(served.id, seat);
         self.0.to_cut.notify_one();
+    }
+
+    /// Which plain cut is being worked on.
+    pub(crate) fn cuts(&self, path: Option<PathBuf>) {
+        self.state().cut = path;
     }
 
     /// A camera is there no longer.
@@ -309,6 +324,22 @@ impl Footage {
         self.state().originals.remove(sha256);
     }
 
+    /// The gateway does not take a file, and no other time is better.
+    pub(crate) fn refused(&self, file: &Waiting, why: NotTaken) {
+        let sha256 = &file.sha256;
+        if file.role == Role::Original {
+            self.original_came(sha256);
+            tracing::info!(
+                sha256,
+                ?why,
+                "an original is not sent: the gateway does not take it"
+            );
+        } else if self.0.spool.refuse(sha256, why) {
+            self.0.metrics.footage.files_refused.add(1);
+            tracing::warn!(sha256, role = ?file.role, ?why, "the gateway does not take a file; it is not sent again before the next start");
+        }
+    }
+
     pub(crate) fn has_sent(&self) {
         let sending = &mut self.state().sending;
         sending.last_at = Some(Timestamp::now());
@@ -335,6 +366,10 @@ impl Footage {
         self.0.to_cut.notified().await;
     }
 
+    pub(crate) fn hurry_cutting(&self) {
+        self.0.to_cut.notify_one();
+    }
+
     pub(crate) fn hurry_sending(&self) {
         self.0.to_send.notify_one();
     }
@@ -353,6 +388,25 @@ impl Footage {
             files_sent: counts.files_sent.get(),
             given_up: counts.wants_dropped.get() + counts.wants_given_up.get(),
             let_go: counts.clips_let_go.get() + counts.stills_let_go.get(),
+            damaged: counts.files_damaged.get(),
+            refused: self.0.spool.refusal(),
+        }
+    }
+
+    /// How it does, for the gateway.
+    pub fn status(&self) -> FootageStatus {
+        let view = self.view();
+        FootageStatus {
+            wanted: view.fill.wants,
+            files: view.fill.files,
+            bytes: view.fill.bytes,
+            bytes_max: view.bytes_max,
+            oldest: view.fill.oldest,
+            refused: view.fill.refused,
+            originals: view.fill.originals,
+            originals_bytes: view.fill.originals_bytes,
+            sent: view.files_sent,
+            lost: view.let_go + view.damaged,
         }
     }
 }

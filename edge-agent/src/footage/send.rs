@@ -8,7 +8,10 @@ use super::{
 };
 use crate::stop::Stop;
 use bytes::Bytes;
-use contract::{Timestamp, footage::Role};
+use contract::{
+    Timestamp,
+    footage::{NotTaken, Role},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -42,6 +45,7 @@ pub struct Sending {
 enum Fate {
     Done,
     NotYet,
+    Refused(NotTaken),
     Doubt(String),
     Later(String),
 }
@@ -158,6 +162,7 @@ impl Sender {
                 }
                 Next::Done => return Ok(Fate::Done),
                 Next::NotYet => return Ok(Fate::NotYet),
+                Next::Refused(why) => return Ok(Fate::Refused(why)),
                 Next::Doubt(why) => return Ok(Fate::Doubt(why)),
                 Next::Later(why) => return Ok(Fate::Later(why)),
             };
@@ -186,13 +191,19 @@ impl Sender {
             }
             // The manifest waits in the buffer, or the gateway has not looked at it yet.
             Fate::NotYet => self.put_off(file, NOT_YET),
+            Fate::Refused(why) => {
+                self.resting.remove(&file.sha256);
+                footage.refused(file, why);
+            }
             Fate::Doubt(why) if is_damaged => {
+                // A full spool may have let go of it meanwhile.
+                match spool.damaged(&file.sha256, Timestamp::now()) {
+                    Ok(false) => return,
+                    Ok(true) => footage.hurry_cutting(),
+                    Err(error) => said(Err(error)),
+                }
                 counts.files_damaged.add(1);
                 tracing::error!(path = %path.display(), why, "a file of the spool is not what was written; it is let go of");
-                match file.role {
-                    Role::Original => said(spool.original_gone(&file.sha256)),
-                    _ => said(spool.gone(&file.sha256)),
-                }
             }
             Fate::Doubt(why) | Fate::Later(why) => {
                 counts.sends_failed.add(1);

@@ -1,24 +1,26 @@
 //! The spool on disk: what is to be cut, what is masked and waits for the gateway, what is sealed.
 //!
 //! Promise: what is wanted is on disk before work begins; a file is in the spool whole or not at all, under its SHA-256; it
-//! goes when the gateway has it, or when the spool is full (the oldest clips first, then the oldest stills), and that is
-//! counted. Nothing in it shows a face but what is sealed. Whatever stops the program, the next start goes on from here.
+//! goes when the gateway has it, or when the spool is full (what the gateway does not take first, then the oldest clips, then
+//! the oldest stills), and that is counted and told to the gateway. Nothing in it shows a face but what is sealed. Whatever stops the program, the next start goes on from here.
 //!
 //! On disk: `wants/NAME.json` ([`Want`]), `part/` (being written; emptied at the start), `files/SHA256`,
-//! `originals/SHA256`, `entries/NAME.json` ([`Entry`]).
+//! `originals/SHA256`, `entries/NAME.json` ([`Entry`]), `lost/NAME.json` ([`Gone`], until the gateway is told).
 
+mod disk; // files that say something
+mod trim; // what goes before the gateway has it
 mod writing; // a file with its hash
 
 pub use writing::Writing;
 
-use super::config::FootageConfig;
-use crate::{identity, metrics::Metrics};
+use crate::metrics::Metrics;
 use contract::{
     DeviceId, Timestamp,
-    footage::{Detections, Occasion, Part, Role, Signed},
+    footage::{Detections, LostBy, NotTaken, Occasion, Part, Role, Signed},
     vision::ModelUsed,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use disk::{lengths, read_all, remove, write};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
     fs, io,
@@ -56,6 +58,9 @@ pub struct Want {
 /// Pictures that are cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// Name of what was wanted; nothing for an overview.
+    #[serde(default)]
+    pub want: Option<String>,
     /// SHA-256 of the manifest.
     pub id: String,
     /// Of which camera.
@@ -70,6 +75,21 @@ pub struct Entry {
     pub parts: Vec<Part>,
     /// Whether the manifest is in the buffer.
     pub is_announced: bool,
+}
+
+/// A file that went before the gateway had it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Of which camera.
+    pub camera: DeviceId,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// What it was.
+    pub role: Role,
+    /// When it went.
+    pub at: Timestamp,
+    /// Why.
+    pub by: LostBy,
 }
 
 /// A file that waits for the gateway.
@@ -88,10 +108,14 @@ pub struct Waiting {
 pub struct Fill {
     /// Pictures that are to be cut.
     pub wants: u64,
-    /// Masked files that wait.
+    /// Masked files that wait, those that the gateway does not take included.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these files those that the gateway does not take.
+    pub refused: u64,
+    /// When the oldest of these files was cut.
+    pub oldest: Option<Timestamp>,
     /// Sealed originals.
     pub originals: u64,
     /// Their bytes.
@@ -113,8 +137,22 @@ struct State {
     /// Which files are there, with their lengths.
     files: BTreeMap<String, u64>,
     originals: BTreeMap<String, u64>,
+    /// What the gateway does not take, since the start.
+    refused: BTreeMap<String, NotTaken>,
+    /// What went and is not told of yet.
+    lost: BTreeMap<String, Gone>,
     /// Counted up for names.
     named: u64,
+}
+
+impl State {
+    /// Whether a file is here.
+    fn has(&self, part: &Part) -> bool {
+        match part.role {
+            Role::Original => self.originals.contains_key(&part.sha256),
+            _ => self.files.contains_key(&part.sha256),
+        }
+    }
 }
 
 const WANTS: &str = "wants";
@@ -122,11 +160,12 @@ const PART: &str = "part";
 const FILES: &str = "files";
 const ORIGINALS: &str = "originals";
 const ENTRIES: &str = "entries";
+const LOST: &str = "lost";
 
 impl Spool {
     /// Opens the folder, makes it if it is not there, and goes on with what is in it.
     pub fn open(dir: &Path, metrics: Arc<Metrics>) -> io::Result<Spool> {
-        for name in [WANTS, PART, FILES, ORIGINALS, ENTRIES] {
+        for name in [WANTS, PART, FILES, ORIGINALS, ENTRIES, LOST] {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -135,11 +174,18 @@ impl Spool {
         for entry in fs::read_dir(dir.join(PART))? {
             fs::remove_file(entry?.path())?;
         }
+        let lost: BTreeMap<String, Gone> = read_all(&dir.join(LOST))?;
+        for gone in lost.values() {
+            // An end between the two: it was to go.
+            remove(&dir.join(folder_of(gone.role)).join(&gone.sha256))?;
+        }
         let mut state = State {
             wants: read_all(&dir.join(WANTS))?,
             entries: read_all(&dir.join(ENTRIES))?,
             files: lengths(&dir.join(FILES))?,
             originals: lengths(&dir.join(ORIGINALS))?,
+            refused: BTreeMap::new(),
+            lost,
             named: 0,
         };
         // Files whose entry was not written before the program stopped are cut again.
@@ -170,8 +216,20 @@ impl Spool {
             metrics,
             state: Mutex::new(state),
         };
-        // An end between the last file of an entry and the entry itself.
-        spool.settle(&mut spool.state())?;
+        {
+            let mut state = spool.state();
+            // An end between an entry and the end of what was wanted: it is cut, and not cut again.
+            let cut: Vec<String> = state
+                .entries
+                .values()
+                .filter_map(|e| e.want.clone())
+                .collect();
+            for name in cut {
+                spool.over(&mut state, &name)?;
+            }
+            // An end between the last file of an entry and the entry itself.
+            spool.settle(&mut state)?;
+        }
         Ok(spool)
     }
 
@@ -214,9 +272,12 @@ impl Spool {
 
     /// It is cut, or given up.
     pub fn done(&self, name: &str) -> io::Result<()> {
-        remove(&self.dir.join(WANTS).join(json(name)))?;
-        self.state().wants.remove(name);
-        Ok(())
+        self.over(&mut self.state(), name)
+    }
+
+    fn over(&self, state: &mut State, name: &str) -> io::Result<()> {
+        state.wants.remove(name);
+        remove(&self.dir.join(WANTS).join(json(name)))
     }
 
     /// A place for a file that is being written.
@@ -276,7 +337,8 @@ impl Spool {
                 for part in &entry.parts {
                     let is_next = (part.role == Role::Clip) == is_clip
                         && part.role != Role::Original
-                        && state.files.contains_key(&part.sha256);
+                        && state.has(part)
+                        && !state.refused.contains_key(&part.sha256);
                     if is_next && seen.insert(part.sha256.clone()) {
                         waiting.push(waiting_of(part));
                     }
@@ -296,77 +358,21 @@ impl Spool {
         })
     }
 
-    /// A masked file goes: the gateway has it, or it is no longer what it was.
+    /// A masked file goes: the gateway has it.
     pub fn gone(&self, sha256: &str) -> io::Result<()> {
-        self.delete(&mut self.state(), sha256)
+        self.delete(&mut self.state(), Role::Still, sha256)
     }
 
-    /// A sealed original is no longer what it was.
-    pub fn original_gone(&self, sha256: &str) -> io::Result<()> {
-        self.delete_original(&mut self.state(), sha256)
-    }
-
-    fn delete(&self, state: &mut State, sha256: &str) -> io::Result<()> {
-        remove(&self.dir.join(FILES).join(sha256))?;
-        state.files.remove(sha256);
-        self.settle(state)
-    }
-
-    fn delete_original(&self, state: &mut State, sha256: &str) -> io::Result<()> {
-        remove(&self.dir.join(ORIGINALS).join(sha256))?;
-        state.originals.remove(sha256);
-        self.settle(state)
-    }
-
-    /// Entries without a file are over.
-    fn settle(&self, state: &mut State) -> io::Result<()> {
-        let has_file = |part: &Part| match part.role {
-            Role::Original => state.originals.contains_key(&part.sha256),
-            _ => state.files.contains_key(&part.sha256),
-        };
-        let over = state.entries.iter();
-        let over = over.filter(|(_, e)| e.is_announced && !e.parts.iter().any(has_file));
-        let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
-        for name in over {
-            remove(&self.dir.join(ENTRIES).join(json(&name)))?;
-            state.entries.remove(&name);
-        }
-        Ok(())
-    }
-
-    /// Keeps the bounds: of bytes, and of the age of originals.
-    pub fn trim(&self, config: &FootageConfig, now: Timestamp) -> io::Result<()> {
+    /// The gateway does not take a masked file: it is not sent again before the next start, and goes first when there is no
+    /// room. False if that was known.
+    pub fn refuse(&self, sha256: &str, why: NotTaken) -> bool {
         let mut state = self.state();
-        for is_clip in [true, false] {
-            while state.files.values().sum::<u64>() > config.bytes_max {
-                let Some((sha256, camera)) = oldest(&state, is_clip) else {
-                    break;
-                };
-                self.delete(&mut state, &sha256)?;
-                let (count, what) = match is_clip {
-                    true => (&self.metrics.footage.clips_let_go, "clip"),
-                    false => (&self.metrics.footage.stills_let_go, "still"),
-                };
-                count.add(1);
-                tracing::warn!(%camera, sha256, what, bytes_max = config.bytes_max, "the spool is full; what waited longest for the gateway is let go of");
-            }
-        }
-        let keep = i64::try_from(config.keep_originals.as_millis()).unwrap_or(i64::MAX);
-        while let Some((sha256, cut_at)) = oldest_original(&state) {
-            let is_old = now.since(cut_at) > keep;
-            if !is_old && state.originals.values().sum::<u64>() <= config.originals_max {
-                break;
-            }
-            self.delete_original(&mut state, &sha256)?;
-            match is_old {
-                true => self.metrics.footage.originals_expired.add(1),
-                false => {
-                    self.metrics.footage.originals_let_go.add(1);
-                    tracing::warn!(sha256, %cut_at, originals_max = config.originals_max, "too many bytes of sealed originals; the oldest is let go of");
-                }
-            }
-        }
-        Ok(())
+        state.refused.insert(sha256.to_owned(), why).is_none()
+    }
+
+    /// Why the gateway does not take files that are here: one of the reasons.
+    pub fn refusal(&self) -> Option<NotTaken> {
+        self.state().refused.values().next().copied()
     }
 
     /// How full it is.
@@ -375,6 +381,8 @@ impl Spool {
         Fill {
             wants: state.wants.len() as u64,
             files: state.files.len() as u64,
+            refused: state.refused.len() as u64,
+            oldest: trim::oldest(&state, |part| part.role != Role::Original).map(|(_, at)| at),
             bytes: state.files.values().sum(),
             originals: state.originals.len() as u64,
             originals_bytes: state.originals.values().sum(),
@@ -404,73 +412,6 @@ fn entry_name(entry: &Entry) -> String {
 
 fn json(name: &str) -> String {
     format!("{name}.json")
-}
-
-fn oldest(state: &State, is_clip: bool) -> Option<(String, DeviceId)> {
-    let entries = state.entries.values();
-    let mut parts = entries.flat_map(|e| e.parts.iter().map(move |part| (part, &e.camera)));
-    let found = parts.find(|(part, _)| {
-        (part.role == Role::Clip) == is_clip
-            && part.role != Role::Original
-            && state.files.contains_key(&part.sha256)
-    });
-    found.map(|(part, camera)| (part.sha256.clone(), camera.clone()))
-}
-
-fn oldest_original(state: &State) -> Option<(String, Timestamp)> {
-    let entries = state.entries.values();
-    let mut parts = entries.flat_map(|e| e.parts.iter().map(move |part| (part, e.cut_at)));
-    let found = parts.find(|(part, _)| {
-        part.role == Role::Original && state.originals.contains_key(&part.sha256)
-    });
-    found.map(|(part, cut_at)| (part.sha256.clone(), cut_at))
-}
-
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let bytes = serde_json::to_vec(value)?;
-    identity::write(path, &bytes, 0o600).map_err(io::Error::other)
-}
-
-/// The files of a folder by name; what cannot be read is said and set aside.
-fn read_all<T: DeserializeOwned>(folder: &Path) -> io::Result<BTreeMap<String, T>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|kind| kind != "json") {
-            continue;
-        }
-        let name = path.file_stem().and_then(|name| name.to_str());
-        let read = serde_json::from_slice(&fs::read(&path)?);
-        match (name, read) {
-            (Some(name), Ok(value)) => {
-                all.insert(name.to_owned(), value);
-            }
-            (_, Err(error)) => {
-                tracing::error!(path = %path.display(), %error, "a file of the spool is damaged; it is set aside");
-                fs::rename(&path, path.with_extension("damaged"))?;
-            }
-            (None, _) => {}
-        }
-    }
-    Ok(all)
-}
-
-fn lengths(folder: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut lengths = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().into_string() {
-            lengths.insert(name, entry.metadata()?.len());
-        }
-    }
-    Ok(lengths)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! The gateway's door (contract of issue 4): `HEAD /footage/SHA256` says 200 (it has all of it), 204 with `Upload-Offset` (so
 //! many bytes), or 404 (nobody announced it yet). `PUT` with `Content-Range` says 201 or 200 (complete), 202 (more is expected),
 //! 409 with `Upload-Offset` (another place), 422 (the hash is wrong, all of it was thrown away), 413 (longer than announced).
+//! 403 with the header [`REFUSED`](contract::footage::REFUSED) says that the file is not taken, and why; no other time is better.
 //! 410 says that the gateway had it and that its time was over there.
+
+use contract::footage::NotTaken;
 
 /// Bytes of one PUT.
 pub const CHUNK: u64 = 256 << 10;
@@ -17,6 +20,8 @@ pub struct Said {
     pub status: u16,
     /// `Upload-Offset`.
     pub offset: Option<u64>,
+    /// Why the file is not taken, if that is so.
+    pub refused: Option<NotTaken>,
     /// Why, for a person.
     pub words: String,
 }
@@ -32,6 +37,8 @@ pub enum Next {
     Done,
     /// Another time, since the manifest has not come through.
     NotYet,
+    /// The gateway does not take it.
+    Refused(NotTaken),
     /// Look whether the file is still what its name says; then another time.
     Doubt(String),
     /// Another time, in words why.
@@ -67,6 +74,9 @@ impl Transfer {
     /// What to do after an answer.
     pub fn hear(&mut self, said: Said) -> Next {
         let sent = self.sent.take();
+        if let (403, Some(why)) = (said.status, said.refused) {
+            return Next::Refused(why);
+        }
         match (said.status, sent) {
             (200 | 410, _) | (201, Some(_)) => Next::Done,
             (204, None) => self.go_on(said),
@@ -128,6 +138,7 @@ mod tests {
         Said {
             status,
             offset: offset.into(),
+            refused: None,
             words: String::new(),
         }
     }
@@ -145,6 +156,24 @@ mod tests {
         assert_eq!(Transfer::new(9).hear(said(200, None)), Next::Done);
         assert_eq!(Transfer::new(9).hear(said(410, None)), Next::Done);
         assert_eq!(Transfer::new(9).hear(said(404, None)), Next::NotYet);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_told_from_what_may_be_taken_another_time() {
+        let refused = |status, refused| Said {
+            refused,
+            ..said(status, None)
+        };
+        let why = NotTaken::NotTold;
+        let mut transfer = Transfer::new(9);
+        assert_eq!(transfer.hear(refused(403, Some(why))), Next::Refused(why));
+        for heals in [
+            refused(403, None),
+            refused(503, Some(why)),
+            refused(507, None),
+        ] {
+            assert!(matches!(transfer.hear(heals), Next::Later(_)));
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Work<'a> {
     pub cutter: &'a Cutter,
     /// What holds.
     pub config: &'a FootageConfig,
+    /// Name of what is wanted, if it is written down.
+    pub name: Option<&'a str>,
     /// What is wanted.
     pub want: &'a Want,
     /// Who masks.
@@ -272,6 +274,7 @@ impl Work<'_> {
         let text = serde_json::to_string(&manifest).expect("a manifest is always JSON");
         let (certificate, signature) = self.cutter.files.sign(text.as_bytes())?;
         Ok(Entry {
+            want: self.name.map(str::to_owned),
             id: sha256(text.as_bytes()),
             camera: manifest.camera,
             at,

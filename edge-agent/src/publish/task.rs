@@ -292,6 +292,7 @@ impl Publisher {
                 skipped: metrics.polls_skipped.get(),
                 malformed: metrics.all_malformed(),
             },
+            footage: self.footage.as_ref().map(Footage::status),
         }
     }
 

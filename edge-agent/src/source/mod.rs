@@ -100,13 +100,23 @@ impl Sink {
     /// Readings taken while the clock is not trusted say so, as do those of a device whose own clock shows an impossible
     /// time. No time is changed.
     pub async fn store(&self, record: &Record, is_own: bool) {
+        self.store_noted(record, is_own, None).await;
+    }
+
+    /// Like [`Sink::store`], with a note in the same transaction.
+    pub async fn store_noted(
+        &self,
+        record: &Record,
+        is_own: bool,
+        note: Option<(String, Vec<u8>)>,
+    ) {
         let is_trusted = self.buffer.time.is_trusted();
         let is_doubted = match is_own {
             true => is_impossible(record.at, is_trusted.then(Timestamp::now)),
             false => !is_trusted,
         };
         let record = doubted_if(is_doubted, record);
-        self.buffer.append(&record, is_own).await;
+        self.buffer.append_noted(&record, is_own, note).await;
         self.board.stored(&record, Timestamp::now());
     }
 
@@ -131,6 +141,11 @@ impl Sink {
     /// A note that was stored with a record.
     pub fn note(&self, key: &str) -> Option<Vec<u8>> {
         self.buffer.note(key)
+    }
+
+    /// What a note said was done: from now on it says nothing.
+    pub async fn note_done(&self, key: &str) -> Result<(), AppendError> {
+        self.buffer.keep_note(key, Vec::new()).await
     }
 
     /// The values of all notes whose key begins so.

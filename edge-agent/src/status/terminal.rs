@@ -139,6 +139,15 @@ pub fn text(status: &Status, is_chinese: bool) -> String {
             fill.originals,
             say("份密封的原始影像", "sealed originals"),
         ));
+        if fill.refused > 0 || footage.let_go + footage.damaged > 0 {
+            line(format!(
+                "  {} {}, {} {}",
+                fill.refused,
+                say("个文件网关不接收", "not taken by the gateway"),
+                footage.let_go + footage.damaged,
+                say("个文件已丢失", "lost since the start"),
+            ));
+        }
         line(match footage.sending.last_at {
             Some(at) => format!(
                 "  {} {} {}, {} {}",

@@ -1,7 +1,7 @@
 //! What needs a person, in Chinese and English. Pure.
 
 use super::view::Status;
-use contract::{Absence, Doubt, Timestamp, configuration::State};
+use contract::{Absence, Doubt, Timestamp, configuration::State, footage::NotTaken};
 use serde::{Deserialize, Serialize};
 
 /// A device may be silent for this many of its intervals, and at least for [`GRACE_MS`], before somebody must look.
@@ -197,6 +197,25 @@ fn footage(status: &Status, needs: &mut Vec<Words>) {
             ),
         ));
     }
+    if let (n @ 1.., Some(why)) = (footage.fill.refused, footage.refused) {
+        let why = not_taken(why);
+        needs.push(both(
+            format!("网关不接收 {n} 个画面文件，不再重传，重启后再试一次：{}", why.zh),
+            format!(
+                "the gateway does not take {n} files of pictures; they are tried once more after a restart: {}",
+                why.en
+            ),
+        ));
+    }
+    if footage.damaged > 0 {
+        let n = footage.damaged;
+        needs.push(both(
+            format!("启动以来有 {n} 个画面文件被磁盘改坏，已丢弃：请检查磁盘"),
+            format!(
+                "the disk changed {n} files of pictures since the start; they were let go of: check the disk"
+            ),
+        ));
+    }
     if footage.given_up > 0 {
         let n = footage.given_up;
         needs.push(both(
@@ -205,6 +224,28 @@ fn footage(status: &Status, needs: &mut Vec<Words>) {
                 "there are no pictures of {n} sightings since the start (masking came too late, or the ring had let go of them): see the log"
             ),
         ));
+    }
+}
+
+/// Why the gateway does not take pictures, and what to do.
+fn not_taken(why: NotTaken) -> Words {
+    match why {
+        NotTaken::Manifest => both(
+            "清单的签名或证书不被认可；请核对这台设备的证书",
+            "signature or certificate of their manifest do not count; look whether this box has the right certificate",
+        ),
+        NotTaken::UnknownCamera => both(
+            "摄像机没有在网关登记；请先登记",
+            "the camera is not in the gateway's registry; enter it there",
+        ),
+        NotTaken::NotTold => both(
+            "拍摄时这台摄像机还没有公示（用途、标志、位置、公布日期）；请在网关补齐登记",
+            "people were not told of the camera when it filmed (purpose, sign, place, day of publication); complete its entry in the gateway's registry",
+        ),
+        NotTaken::NotApproved => both(
+            "原始影像没有经两名复核员同意",
+            "two reviewers have not approved the original",
+        ),
     }
 }
 
@@ -342,6 +383,8 @@ mod tests {
                 files_sent: 9,
                 given_up: 0,
                 let_go: 0,
+                damaged: 0,
+                refused: None,
             }),
             refused: Vec::new(),
         }
@@ -355,7 +398,7 @@ mod tests {
     fn nothing_is_said_while_all_is_well_and_each_trouble_says_what_to_do() {
         assert_eq!(needs(&well()), []);
         type Change = fn(&mut Status);
-        let cases: [(&str, Change); 13] = [
+        let cases: [(&str, Change); 15] = [
             (
                 "have not reached the gateway for 11 min: cannot connect",
                 |s| {
@@ -366,6 +409,11 @@ mod tests {
             ("4 files of pictures were let go of", |s| {
                 pictures(s).let_go = 4
             }),
+            ("does not take 7 files of pictures", |s| {
+                pictures(s).fill.refused = 7;
+                pictures(s).refused = Some(NotTaken::NotTold);
+            }),
+            ("changed 2 files of pictures", |s| pictures(s).damaged = 2),
             ("no pictures of 2 sightings", |s| pictures(s).given_up = 2),
             ("lost", |s| s.buffer.records_lost = 3),
             ("nearly full", |s| s.buffer.bytes = 900),

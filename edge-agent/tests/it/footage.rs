@@ -8,8 +8,8 @@ use crate::{
 };
 use contract::hex::sha256;
 use contract::{
-    DeviceId, Timestamp,
-    footage::{Part, Role, Signed},
+    DeviceId, PointName, Timestamp,
+    footage::{Loss, LostBy, NotTaken, Part, Role, Said, Sighting, Signed},
     payload,
     vision::Pixels,
 };
@@ -27,8 +27,10 @@ use edge_agent::{
     },
     identity::Files,
     metrics::Metrics,
+    record::Record,
     stop::Stop,
 };
+use journal::{Journal, Options, Seq};
 use simulators::camera::{picture::Camera, plan::Plan};
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
@@ -82,6 +84,7 @@ fn enter(spool: &Spool, seed: u64) -> Vec<Part> {
         file(4, Role::Original, 300_001),
     ];
     let entry = Entry {
+        want: None,
         id: sha256(&seed.to_le_bytes()),
         camera: DeviceId::new("cam").unwrap(),
         at: Timestamp::now(),
@@ -189,6 +192,49 @@ async fn whatever_line_gateway_and_agent_do_each_file_arrives_once_and_right() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sighting_that_was_stored_before_a_violent_end_gets_its_pictures_once() {
+    let folder = tempfile::tempdir().unwrap();
+    Certificates::make(folder.path());
+    let more = "[[camera]]\nid = \"cam\"\nurl = \"http://127.0.0.1:9/\"\n[camera.ring]\ndir = \"ring\"\n\
+        [camera.published]\npurpose = \"食品安全\"\nsign = \"s\"\nlocation = \"l\"\non = \"2026-01-15\"\n\
+        [camera.look]\npersons = \"simulated-persons\"\nfaces = [\"simulated-persons\"]\n[camera.look.mask]\nmodel = \"mask\"\n\
+        [[camera.zone]]\nname = \"z\"\nkind = \"special_room\"\npolygon = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]\nwatch = [\"no_mask\"]\n";
+    let config = configured(folder.path(), 9, 9, more);
+    let sighting = Sighting {
+        point: PointName::new("see.no_mask").unwrap(),
+        zone: "z".into(),
+        began: Timestamp::now(),
+        at: Timestamp::now(),
+        track: None,
+        frames: 9,
+        share: 1.0,
+        models: Vec::new(),
+    };
+    // What is on disk after the record, and before what is wanted.
+    let journal = Journal::open(&folder.path().join("buffer.db"), Options::small()).unwrap();
+    let told = serde_json::to_vec(&Said::Sighting(sighting.clone())).unwrap();
+    let key = "footage/seen/cam/see.no_mask/z";
+    journal.set_note(key, told).await.unwrap();
+    journal.close().await;
+    let limit = Instant::now() + Duration::from_secs(20);
+    for _ in 0..2 {
+        let running = Running::start(config.clone()).await.unwrap();
+        let counts = running.metrics();
+        while running.footage().unwrap().view().fill.wants == 0 {
+            assert!(Instant::now() < limit, "{:?}", counts.footage);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.drain().await;
+    }
+    let spool = Spool::open(&folder.path().join("footage"), Arc::default()).unwrap();
+    let wants: Vec<Timestamp> = spool.wants().iter().map(|(_, want)| want.at).collect();
+    assert_eq!(wants, [sighting.at]);
+    let journal = Journal::open(&folder.path().join("buffer.db"), Options::small()).unwrap();
+    let notes = journal.notes(key).unwrap();
+    assert!(notes[0].1.is_empty(), "{notes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_the_disk_changed_is_let_go_of_and_never_sent_as_another() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::make(folder.path());
@@ -228,6 +274,119 @@ async fn a_file_that_the_disk_changed_is_let_go_of_and_never_sent_as_another() {
     sending.await.unwrap();
     assert_eq!(metrics.footage.files_damaged.get(), 2);
     assert_eq!(gateway.completed(), [parts[1].sha256.clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_never_takes_is_asked_for_once_in_a_run_and_the_rest_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let gateway = Gateway::start(&certificates, 11, 0).await;
+    let more = "bytes_per_s = 20000000\n";
+    let config = configured(folder.path(), 1, gateway.port, more);
+    let config = config.footage.unwrap();
+    let spool = Spool::open(&config.spool, Arc::default()).unwrap();
+    let (first, second) = (enter(&spool, 1), enter(&spool, 2));
+    drop(spool);
+    let is_masked = |part: &&Part| part.role != Role::Original;
+    for part in first.iter().filter(is_masked) {
+        gateway.refuse(&part.sha256, "not_told");
+    }
+    gateway.refuse(&second[3].sha256, "not_approved");
+    for part in second.iter().filter(is_masked) {
+        gateway.announce(&part.sha256, part.bytes);
+    }
+    let files = Files {
+        authority: folder.path().join("ca.crt"),
+        certificate: folder.path().join("agent.crt"),
+        key: folder.path().join("agent.key"),
+    };
+    for run in 1..=2 {
+        let metrics = Arc::new(Metrics::default());
+        let footage = Footage::open(config.clone(), metrics.clone()).unwrap();
+        let stop = watch::Sender::new(false);
+        let door = Door::new(files.clone(), None);
+        let sending = tokio::spawn(send::run(footage.clone(), door, Stop::of(&stop)));
+        // A wish that was taken back meanwhile: it is forgotten, the original stays.
+        footage.wanted(std::slice::from_ref(&second[3].sha256));
+        let limit = Instant::now() + Duration::from_secs(30);
+        while footage.view().fill.refused < 3 || footage.view().fill.files > 3 {
+            assert!(Instant::now() < limit, "{:?}", footage.view());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Longer than the first waits after a failure, and with something to do.
+        for _ in 0..20 {
+            footage.configure(config.clone());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        for part in first.iter().filter(is_masked) {
+            assert_eq!(gateway.refusals(&part.sha256), run, "run {run}: {part:?}");
+        }
+        assert_eq!(gateway.refusals(&second[3].sha256), run);
+        let (view, status) = (footage.view(), footage.status());
+        assert_eq!(view.refused, Some(NotTaken::NotTold));
+        assert_eq!(view.sending.error, None, "it is no trouble of the line");
+        assert_eq!((status.files, status.refused, status.originals), (3, 3, 2));
+        assert_eq!(metrics.footage.files_refused.get(), 3);
+        stop.send_replace(true);
+        sending.await.unwrap();
+    }
+    assert_eq!(gateway.completed().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_spool_lets_go_of_is_told_once_signed_and_after_its_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    Certificates::make(folder.path());
+    let config = configured(folder.path(), 9, 9, "bytes_max = 1048576\n");
+    let spool = Spool::open(&folder.path().join("footage"), Arc::default()).unwrap();
+    let parts: Vec<Vec<Part>> = (1..=4).map(|seed| enter(&spool, seed)).collect();
+    drop(spool);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let running = Running::start(config.clone()).await.unwrap();
+        let counts = running.metrics();
+        let limit = Instant::now() + Duration::from_secs(20);
+        let lost = folder.path().join("footage/lost");
+        let is_told = || std::fs::read_dir(&lost).unwrap().count() == 0;
+        while running.footage().unwrap().view().fill.bytes > 1 << 20 || !is_told() {
+            assert!(Instant::now() < limit, "{:?}", counts.footage);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.drain().await;
+        let journal = Journal::open(&folder.path().join("buffer.db"), Options::small()).unwrap();
+        let blocks = journal.read(Seq(0), 1 << 24).unwrap();
+        journal.close().await;
+        told = blocks
+            .iter()
+            .filter_map(
+                |block| match Said::read(&Record::decode(&block.body).unwrap().raw) {
+                    Some(Said::Lost(signed)) => Some(signed),
+                    _ => None,
+                },
+            )
+            .collect();
+    }
+    let certificate = std::fs::read_to_string(folder.path().join("agent.crt")).unwrap();
+    let losses: Vec<Loss> = told
+        .iter()
+        .map(|signed| {
+            assert_eq!(signed.certificate.trim(), certificate.trim());
+            assert!(signed.signature.len() > 100, "{signed:?}");
+            serde_json::from_str(&signed.manifest).unwrap()
+        })
+        .collect();
+    // Three clips of four must go for 1 MiB; each is told of once, the oldest first, though the agent started twice.
+    let clips: Vec<String> = parts[..3]
+        .iter()
+        .map(|parts| parts[2].sha256.clone())
+        .collect();
+    let said: Vec<String> = losses.iter().map(|loss| loss.lost_sha256.clone()).collect();
+    assert_eq!(said, clips);
+    assert!(
+        losses
+            .iter()
+            .all(|l| (l.role, l.by) == (Role::Clip, LostBy::Full))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

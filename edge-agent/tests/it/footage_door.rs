@@ -131,6 +131,10 @@ struct State {
     whole: HashMap<String, Vec<u8>>,
     /// Files that became whole, in order; one that came twice is here twice.
     completed: Vec<String>,
+    /// Files that are never taken, and why.
+    refused: HashMap<String, &'static str>,
+    /// Requests for each of them.
+    refusals: HashMap<String, u64>,
     /// Things that a careful gateway would not have been told.
     faults: Vec<String>,
     dice: u64,
@@ -180,6 +184,25 @@ impl Gateway {
     pub fn announce(&self, sha256: &str, bytes: u64) {
         let mut state = self.state.lock().unwrap();
         state.announced.insert(sha256.to_owned(), bytes);
+    }
+
+    /// A file is never taken, for this reason.
+    pub fn refuse(&self, sha256: &str, why: &'static str) {
+        let mut state = self.state.lock().unwrap();
+        state.refused.insert(sha256.to_owned(), why);
+    }
+
+    /// How often a file that is never taken was asked for or sent.
+    pub fn refusals(&self, sha256: &str) -> u64 {
+        let state = self.state.lock().unwrap();
+        state.refusals.get(sha256).copied().unwrap_or(0)
+    }
+
+    fn is_refused(&self, sha256: &str) -> Option<&'static str> {
+        let mut state = self.state.lock().unwrap();
+        let why = state.refused.get(sha256).copied()?;
+        *state.refusals.entry(sha256.to_owned()).or_default() += 1;
+        Some(why)
     }
 
     pub fn file(&self, sha256: &str) -> Option<Vec<u8>> {
@@ -246,6 +269,12 @@ impl Gateway {
         };
         let mut body = vec![0; taken];
         stream.read_exact(&mut body).await.ok()?;
+        if let Some(why) = self.is_refused(&sha256) {
+            let text =
+                format!("HTTP/1.1 403 -\r\nContent-Length: 0\r\nFootage-Refused: {why}\r\n\r\n");
+            stream.write_all(text.as_bytes()).await.ok()?;
+            return stream.flush().await.ok();
+        }
         let (status, offset) = match mischief {
             Mischief::Busy => (503, None),
             _ => self.answer(&method, &sha256, header("content-range"), &body, mischief),

@@ -103,7 +103,7 @@ export function footage(start, casesOf) {
     const types = { clip: "multipart/x-mixed-replace", detections: "application/json", original: "application/octet-stream" };
     const isClip = role === "clip" || role === "original";
     return { role, sha256: sha256(bytes), bytes: bytes.length, media_type: types[role] ?? "image/jpeg", from: role === "detections" ? null : item.at + from, to: role === "detections" ? null : item.at + to, frames: role === "clip" ? frameTimes(item.at).length : isClip || role === "detections" ? 0 : 1,
-      holes: role === "clip" ? [[item.at - BEFORE + HOLE[0], item.at - BEFORE + HOLE[1]]] : [], state };
+      holes: role === "clip" ? [[item.at - BEFORE + HOLE[0], item.at - BEFORE + HOLE[1]]] : [], state, lost: state === "lost" ? { at: item.at + 20 * HOUR, why: T("现场的存放处已满，等待最久的文件被丢弃", "the spool at the site was full, and what had waited longest was let go of") } : null };
   };
   function sighting(id, camera, at, states, more = {}) {
     const of = CAMERAS.find((c) => c.id === camera);
@@ -122,6 +122,7 @@ export function footage(start, casesOf) {
     sighting("two", "kitchen-camera", start - 26 * HOUR, { rest: "here", clip: "coming", original: "at_site" }, { unmasking: { reason: "当事人否认，需核对是否本店员工", asked_by: "赵强", asked_at: start - 3 * HOUR, approvals: [{ who: "陈静", at: start - 2 * HOUR }], state: "asked" } }),
     sighting("three", "shop-camera", start - 7 * HOUR, { rest: "here" }, { unmasking: { reason: "核对是否有人受伤", asked_by: "赵强", asked_at: start - 6 * HOUR, approvals: [{ who: "陈静", at: start - 5 * HOUR }, { who: "李敏", at: start - 4 * HOUR }], state: "here" } }),
     { ...sighting("four", "kitchen-camera", start - 3 * HOUR, { rest: "refused" }), occasion: "unknown", point: null, zone: "", cut_at: null, models: [], masked_by: [], parts: [], not_taken: T("影像清单的签名与内容不符", "the signature does not belong to the manifest") },
+    sighting("five", "shop-camera", start - 50 * HOUR, { rest: "here", clip: "lost", original: "lost" }, { unmasking: null }),
     overview("kitchen-camera", start - 3 * DAY), overview("shop-camera", start - 5 * DAY),
   ];
   const find = (id) => list.find((f) => f.id === id);
@@ -131,8 +132,8 @@ export function footage(start, casesOf) {
   }
   const refuse = (status, zh, en) => ({ status, body: { error: en, message: T(zh, en) } });
   function ask(item, body, user) {
-    if (item.unmasking) return refuse(409, "已经有人申请过了", "somebody has asked already");
-    item.unmasking = { reason: body.reason, asked_by: user.name, asked_at: Date.now(), approvals: [], state: "asked" };
+    if (item.unmasking && !item.unmasking.end) return refuse(409, "已经有人申请过了", "somebody has asked already");
+    item.unmasking = { reason: body.reason, asked_by: user.name, asked_at: Date.now(), approvals: [], state: "asked", end: null };
     return { body: item };
   }
   function approve(item, user) {
@@ -141,6 +142,13 @@ export function footage(start, casesOf) {
     if (unmasking.asked_by === user.name || unmasking.approvals.some((a) => a.who === user.name)) return refuse(403, "要由另外两个人批准", "two other people have to approve");
     unmasking.approvals.push({ who: user.name, at: Date.now() });
     if (unmasking.approvals.length === 2) { unmasking.state = "approved"; item.parts.find((p) => p.role === "original").state = "wanted"; }
+    return { body: item };
+  }
+  function end(item, body, user, state) {
+    const { unmasking } = item;
+    if (unmasking?.state !== "asked") return refuse(409, "没有待批准的申请", "nothing waits for approval");
+    if ((state === "withdrawn") !== (unmasking.asked_by === user.name)) return refuse(403, "由申请人撤回，由别的复核员拒绝", "who asked takes it back, another reviewer refuses");
+    Object.assign(unmasking, { state, end: { by: user.name, at: Date.now(), reason: body.reason } });
     return { body: item };
   }
   const missing = (camera) => (camera === "store-camera" ? [T("没有写明用途", "its purpose is not said"), T("现场标识照片没有登记", "no photograph of its sign is on file"), T("安装位置没有公布", "its location is not published")] : []);
@@ -162,7 +170,7 @@ export function footage(start, casesOf) {
       if (!p[1]) return { body: list.filter((f) => (!q.get("site") || f.site === q.get("site")) && (!q.get("camera") || f.camera === q.get("camera")) && (!q.get("case") || f.cases.includes(q.get("case")))).slice(0, Number(q.get("limit") ?? 50)) };
       const item = find(p[1]);
       if (!item) return null;
-      if (p[2] === "unmask") return p[3] === "approve" ? approve(item, user) : ask(item, body, user);
+      if (p[2] === "unmask") return p[3] === "approve" ? approve(item, user) : p[3] === "refuse" ? end(item, body, user, "refused") : p[3] === "withdraw" ? end(item, body, user, "withdrawn") : ask(item, body, user);
       if (p[2] !== "parts") return { body: item };
       const found = item.parts.find((x) => x.role === p[3]);
       if (!found || found.state !== "here") return refuse(404, "这个文件还没有收到", "this file is not here");

@@ -208,10 +208,15 @@ export function world() {
     page.state = "waiting";
     return ok(page);
   }
+  /** Two sites have cameras; at one the gateway does not take some files, and the full spool let go of others. */
+  const boxFootage = (s) => ({
+    "shahe-kitchen": { wanted: 1, files: 3, bytes: 1_830_000, bytes_max: 1_073_741_824, oldest_at: Date.now() - 40_000, refused: 0, originals: 6, originals_bytes: 41_200_000, sent: 58, lost: 0 },
+    "songshan-shop": { wanted: 0, files: 214, bytes: 1_071_000_000, bytes_max: 1_073_741_824, oldest_at: Date.now() - 26 * HOUR, refused: 12, originals: 19, originals_bytes: 310_000_000, sent: 0, lost: 37 },
+  })[s.id] ?? null;
   function fleetLine(s) {
     const state = agentState(s), week = [0, 1, 2, 3, 4, 5, 6].map((ago) => dayBalance(s, ago)).reduce(add);
     const buffer = { at: Date.now() - 20_000, records: state === "online" ? 3 : 2840, fill: state === "online" ? 0.001 : 0.18, oldest_at: Date.now() - (s.silent_for ?? 4000) };
-    return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer,
+    return { agent: agentOf(s), site: s.id, site_name: s.name, state, heard_at: state === "unheard" ? null : last(s), last_reading_at: last(s), version: state === "unheard" ? null : "0.2.0", buffer: state === "unheard" ? null : buffer, footage: boxFootage(s),
       clock_offset_ms: state === "unheard" ? null : s.silent_for ? 93_000 : 40, clock_trusted: state === "unheard" ? null : true, configuration: configurationOf(s).state, configuration_wanted: configurationOf(s).versions[0]?.version ?? null, configuration_runs: configurationOf(s).runs, today: dayBalance(s, 0), week };
   }
   function fleetPage(s) {
@@ -265,7 +270,8 @@ export function world() {
       series_part: quiet, influx_part: { state: "blocked", why: "InfluxDB answers 404: bucket \"onedoor\" not found", fix: "create the bucket, or name another in [series.influx] and start again" },
       scoring_part: { state: "blocked", why: "libonnxruntime.so was not found in models/runtime; run models/setup", fix: null },
       readings_journaled: 1_482_307, duplicates: 214, readings_late: 12, readings_ahead: 3,
-      agents: sites.map((s) => ({ site: s.id, site_name: s.name, agent: `agent-${s.id.split("-")[1]}`, state: { live: "online", quiet: "offline", never: "unheard" }[s.status] })),
+      agents: sites.map((s) => ({ site: s.id, site_name: s.name, agent: `agent-${s.id.split("-")[1]}`, state: { live: "online", quiet: "offline", never: "unheard" }[s.status], footage: boxFootage(s) })),
+      footage: { here: 412, coming: 7, lost: 2, not_counted: 1, bytes: 1_204_000_000, bytes_max: 50_000_000_000 },
       refused_by_reason: reasons.map((reason) => ({ reason, count: refused.filter((r) => r.reason === reason).length, last_at: refused.find((r) => r.reason === reason).at, sent_again: again.includes(reason), fix: "see the documentation" })),
       refused, set_aside_file: "set-aside.jsonl",
     };

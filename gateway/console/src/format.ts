@@ -72,6 +72,7 @@ export function seconds(ms: number): string {
 }
 /** The size of a file. */
 export function size(bytes: number, t: Translate): string {
+  if (bytes >= 1e9) return t("foot.gb", { n: (bytes / 1e9).toFixed(1) });
   return bytes >= 100_000 ? t("foot.mb", { n: (bytes / 1e6).toFixed(1) }) : t("foot.kb", { n: Math.max(1, Math.round(bytes / 1000)) });
 }
 

@@ -326,6 +326,7 @@ impl Inner {
                     .map(|(bytes, max)| bytes as f64 / max as f64),
                 oldest_at: said.number("/buffer/oldest"),
             }),
+            footage: status.and_then(BoxFootage::said),
             // It says what is to be added to its clock.
             clock_offset_ms: said.number("/clock/offset_ms").map(|ms| -ms),
             clock_trusted: said

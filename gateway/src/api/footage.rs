@@ -2,7 +2,7 @@
 
 use super::{Answer, Api, Inner, SignedIn, error::ApiError, view::*};
 use crate::{
-    account::Act,
+    account::{Act, User},
     case,
     detect::{Signal, rule::Text},
     footage::{Announced, FootageError, Unmasking, Which, unmask},
@@ -166,18 +166,19 @@ pub async fn unmask(
     Json(body): Json<AskUnmasking>,
 ) -> Answer<FootageView> {
     user.must(Act::AskUnmasking)?;
-    if body.reason.chars().count() > REASON_MAX {
-        return Err(ApiError::bad(
-            format!("理由不超过 {REASON_MAX} 字"),
-            format!("a reason has at most {REASON_MAX} characters"),
-        ));
-    }
+    is_short(&body.reason)?;
     let now = Timestamp::now();
     let view = api.blocking(move |inner| {
         let footage = inner.announced(&id)?;
-        let parts = footage.manifest.iter().flat_map(|m| &m.parts);
-        let has_original = parts.into_iter().any(|p| p.role == Role::Original)
-            && inner.footage.not_taken(&footage).is_none();
+        let mut parts = footage.manifest.iter().flat_map(|m| &m.parts);
+        let original = parts.find(|p| p.role == Role::Original);
+        let has_original = match original {
+            Some(part) if inner.footage.not_taken(&footage).is_none() => {
+                let lost = inner.footage.lost(&footage, part);
+                lost.map_err(ApiError::internal)?.is_none()
+            }
+            _ => false,
+        };
         let decide = |known: Option<Unmasking>| {
             let of = (id.as_str(), &footage.site);
             unmask::ask(of, known.as_ref(), has_original, &user, &body.reason, now)
@@ -199,10 +200,61 @@ pub async fn approve(
     Path(id): Path<String>,
 ) -> Answer<FootageView> {
     user.must(Act::ApproveUnmasking)?;
+    decided(&api, id, user, unmask::approve).await
+}
+
+/// Refuses that somebody else has the original, with a reason.
+#[utoipa::path(post, path = "/api/footage/{id}/unmask/refuse", params(("id" = String, Path)), request_body = EndUnmasking,
+    responses((status = 200, body = FootageView), (status = 400, body = Refused), (status = 403, body = Refused), (status = 404, body = Refused), (status = 409, body = Refused)))]
+pub async fn refuse(
+    SignedIn(user): SignedIn,
+    Shared(api): Shared<Api>,
+    Path(id): Path<String>,
+    Json(body): Json<EndUnmasking>,
+) -> Answer<FootageView> {
+    user.must(Act::ApproveUnmasking)?;
+    is_short(&body.reason)?;
+    let refuse = move |known, user: &User, now| unmask::refuse(known, user, &body.reason, now);
+    decided(&api, id, user, refuse).await
+}
+
+/// Takes back one's own wish for the original, with a reason, before it was approved.
+#[utoipa::path(post, path = "/api/footage/{id}/unmask/withdraw", params(("id" = String, Path)), request_body = EndUnmasking,
+    responses((status = 200, body = FootageView), (status = 400, body = Refused), (status = 403, body = Refused), (status = 404, body = Refused), (status = 409, body = Refused)))]
+pub async fn withdraw(
+    SignedIn(user): SignedIn,
+    Shared(api): Shared<Api>,
+    Path(id): Path<String>,
+    Json(body): Json<EndUnmasking>,
+) -> Answer<FootageView> {
+    is_short(&body.reason)?;
+    let withdraw = move |known, user: &User, now| unmask::withdraw(known, user, &body.reason, now);
+    decided(&api, id, user, withdraw).await
+}
+
+fn is_short(reason: &str) -> Result<(), ApiError> {
+    match reason.chars().count() <= REASON_MAX {
+        true => Ok(()),
+        false => Err(ApiError::bad(
+            format!("理由不超过 {REASON_MAX} 字"),
+            format!("a reason has at most {REASON_MAX} characters"),
+        )),
+    }
+}
+
+/// Decides on a wish, writes that down, and shows the footage.
+async fn decided(
+    api: &Api,
+    id: String,
+    user: User,
+    decide: impl FnOnce(Option<Unmasking>, &User, Timestamp) -> Result<Unmasking, unmask::Refusal>
+    + Send
+    + 'static,
+) -> Answer<FootageView> {
     let now = Timestamp::now();
     let view = api.blocking(move |inner| {
         let footage = inner.announced(&id)?;
-        let decide = |known| unmask::approve(known, &user, now);
+        let decide = |known| decide(known, &user, now);
         stepped(unmask::step(&inner.records, &id, &user, now, decide))?;
         inner.footage_view(footage)
     });
@@ -221,9 +273,9 @@ fn stepped(
     };
     let words = refusal.words();
     Err(match refusal {
-        R::Role(..) | R::Asker => ApiError::Forbidden(words),
+        R::Role(..) | R::Asker | R::NotAsker(_) => ApiError::Forbidden(words),
         R::Reason => ApiError::Bad(words),
-        R::NoOriginal | R::Asked(_) | R::NotAsked | R::Twice | R::Approved => {
+        R::NoOriginal | R::Asked(_) | R::NotAsked | R::Twice | R::Approved | R::Ended => {
             ApiError::Conflict(words)
         }
     })

@@ -208,6 +208,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(footage::part))
         .routes(routes!(footage::unmask))
         .routes(routes!(footage::approve))
+        .routes(routes!(footage::refuse))
+        .routes(routes!(footage::withdraw))
         .routes(routes!(cameras::cameras))
 }
 

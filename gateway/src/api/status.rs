@@ -60,6 +60,7 @@ impl Inner {
             duplicates: metrics.ingest_duplicates_total.get(),
             readings_late: metrics.detect_readings_late_total.get(),
             readings_ahead: metrics.detect_readings_ahead_total.get(),
+            footage: self.footage.sums().map_err(ApiError::internal)?,
             agents: self.agent_lines(),
             refused_by_reason: self.refused_by_reason(),
             refused: self.refused(),
@@ -68,24 +69,29 @@ impl Inner {
     }
 
     fn agent_lines(&self) -> Vec<AgentLine> {
-        let mut states: BTreeMap<(SiteId, AgentId), AgentState> = BTreeMap::new();
+        let mut lines: BTreeMap<(SiteId, AgentId), (AgentState, Option<BoxFootage>)> =
+            BTreeMap::new();
         for agent in &self.registry.agents {
-            states.insert((agent.site.clone(), agent.id.clone()), AgentState::Unheard);
+            let line = (AgentState::Unheard, None);
+            lines.insert((agent.site.clone(), agent.id.clone()), line);
         }
-        for (site, agent, is_online) in self.ingest.agents() {
-            let state = match is_online {
+        for heard in self.ingest.heard() {
+            let state = match heard.is_online {
                 true => AgentState::Online,
                 false => AgentState::Offline,
             };
-            states.insert((site, agent), state);
+            let footage = heard.status.as_ref();
+            let footage = footage.and_then(|(_, status)| BoxFootage::said(status));
+            lines.insert((heard.site, heard.agent), (state, footage));
         }
-        let line = |((site, agent), state): ((SiteId, AgentId), AgentState)| AgentLine {
+        let line = |((site, agent), (state, footage)): ((SiteId, AgentId), _)| AgentLine {
             site_name: self.registry.site(&site).map(|s| s.name.clone()),
             site: site.to_string(),
             agent: agent.to_string(),
             state,
+            footage,
         };
-        states.into_iter().map(line).collect()
+        lines.into_iter().map(line).collect()
     }
 
     fn refused_by_reason(&self) -> Vec<RefusedTally> {

@@ -3,7 +3,10 @@
 use crate::{
     certificate::Certificate, detect::rule::Text, fleet::Revocation, ingest::record::RawHead,
 };
-use contract::footage::{Manifest, Part, Role, Signed};
+use contract::{
+    AgentId, DeviceId, SiteId,
+    footage::{Loss, Manifest, Part, Role, Signed},
+};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,7 @@ use std::collections::BTreeSet;
 use x509_parser::parse_x509_certificate;
 
 /// Files of one occasion at most.
-const PARTS_MAX: usize = 16;
+pub const PARTS_MAX: usize = 16;
 /// Bytes of one file at most.
 pub const PART_BYTES_MAX: u64 = 1 << 30;
 
@@ -75,15 +78,52 @@ pub fn manifest(
     revocation: impl FnOnce(&Certificate) -> Revocation,
 ) -> Result<Manifest, Refusal> {
     let manifest = read(&signed.manifest)?;
+    of_sender(&manifest.site, &manifest.agent, &manifest.camera, head)?;
+    is_signed(signed, head, vouches, revocation)?;
+    Ok(manifest)
+}
+
+/// The loss of a file, under the same conditions.
+pub fn loss(
+    signed: &Signed,
+    head: &RawHead,
+    vouches: impl FnOnce(&CertificateDer<'_>) -> Result<(), String>,
+    revocation: impl FnOnce(&Certificate) -> Revocation,
+) -> Result<Loss, Refusal> {
+    let loss: Loss = serde_json::from_str(&signed.manifest)
+        .map_err(|error| Refusal::Unreadable(error.to_string()))?;
+    if loss.format != 1 {
+        return Err(format_of(loss.format));
+    }
+    hash_of(&loss.lost_sha256)?;
+    of_sender(&loss.site, &loss.agent, &loss.camera, head)?;
+    is_signed(signed, head, vouches, revocation)?;
+    Ok(loss)
+}
+
+fn of_sender(
+    site: &SiteId,
+    agent: &AgentId,
+    camera: &DeviceId,
+    head: &RawHead,
+) -> Result<(), Refusal> {
     let same = |what: &str, says: &str, sent: &str| match says == sent {
         true => Ok(()),
         false => Err(Refusal::Another(format!(
             "{what} {says:?}, sent by {sent:?}"
         ))),
     };
-    same("site", manifest.site.as_str(), head.site.as_str())?;
-    same("agent", manifest.agent.as_str(), head.agent.as_str())?;
-    same("camera", manifest.camera.as_str(), head.device.as_str())?;
+    same("site", site.as_str(), head.site.as_str())?;
+    same("agent", agent.as_str(), head.agent.as_str())?;
+    same("camera", camera.as_str(), head.device.as_str())
+}
+
+fn is_signed(
+    signed: &Signed,
+    head: &RawHead,
+    vouches: impl FnOnce(&CertificateDer<'_>) -> Result<(), String>,
+    revocation: impl FnOnce(&Certificate) -> Revocation,
+) -> Result<(), Refusal> {
     let unusable = |what: &str| Refusal::Certificate(what.to_owned());
     let der = CertificateDer::from_pem_slice(signed.certificate.as_bytes())
         .map_err(|_| unusable("it is not PEM"))?;
@@ -101,8 +141,11 @@ pub fn manifest(
     let signature = unhex(&signed.signature).ok_or(Refusal::Signature)?;
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
         .verify(signed.manifest.as_bytes(), &signature)
-        .map_err(|_| Refusal::Signature)?;
-    Ok(manifest)
+        .map_err(|_| Refusal::Signature)
+}
+
+fn format_of(format: u32) -> Refusal {
+    Refusal::Unreadable(format!("it has format {format}, and this gateway reads 1"))
 }
 
 /// What a manifest says, if it can be one.
@@ -110,11 +153,7 @@ fn read(text: &str) -> Result<Manifest, Refusal> {
     let manifest: Manifest =
         serde_json::from_str(text).map_err(|error| Refusal::Unreadable(error.to_string()))?;
     if manifest.format != 1 {
-        let what = format!(
-            "it has format {}, and this gateway reads 1",
-            manifest.format
-        );
-        return Err(Refusal::Unreadable(what));
+        return Err(format_of(manifest.format));
     }
     if manifest.parts.len() > PARTS_MAX {
         let what = format!("{} files, at most {PARTS_MAX}", manifest.parts.len());
@@ -134,15 +173,21 @@ fn read(text: &str) -> Result<Manifest, Refusal> {
 }
 
 fn possible(part: &Part) -> Result<(), Refusal> {
-    if !is_hash(&part.sha256) {
-        let what = format!("{:?} is not a SHA-256 in small hexadecimal", part.sha256);
-        return Err(Refusal::Impossible(what));
-    }
+    hash_of(&part.sha256)?;
     if part.bytes == 0 || part.bytes > PART_BYTES_MAX {
         let what = format!("a file of {} bytes, at most {PART_BYTES_MAX}", part.bytes);
         return Err(Refusal::Impossible(what));
     }
     Ok(())
+}
+
+fn hash_of(text: &str) -> Result<(), Refusal> {
+    match is_hash(text) {
+        true => Ok(()),
+        false => Err(Refusal::Impossible(format!(
+            "{text:?} is not a SHA-256 in small hexadecimal"
+        ))),
+    }
 }
 
 /// True if this is a SHA-256 in small hexadecimal; only such a text becomes a file name.

@@ -12,7 +12,7 @@
 //! | 202 | more is expected; `Upload-Offset` |
 //! | 204 | (HEAD) not whole yet; `Upload-Offset` |
 //! | 400 | the request cannot be so |
-//! | 403 | not taken, in words: an original that nobody approved, a camera of which people were not told, a certificate |
+//! | 403 | not taken; `Footage-Refused` ([`NotTaken`]) if it is about the file and no other time is better: the manifest does not count, a camera that is unknown or of which people were not told, an original that nobody approved |
 //! | 404 | not announced by this agent |
 //! | 408 | too slow; what came is kept |
 //! | 409 | the range does not begin where the file ends; `Upload-Offset` |
@@ -28,6 +28,7 @@ use crate::broker::{Directory, Identity, Role};
 use crate::detect::rule::Text;
 use crate::metrics::Metrics;
 use bytes::{Bytes, BytesMut};
+use contract::footage::{NotTaken, REFUSED};
 use contract::{AgentId, SiteId, Timestamp};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -55,7 +56,7 @@ pub(super) enum Asked {
     /// It did not announce it.
     NotAnnounced,
     /// It is not taken.
-    Refused(Text),
+    Refused(NotTaken, Text),
     /// It was deleted.
     Deleted,
     /// It is here.
@@ -296,7 +297,12 @@ fn say(asked: &Asked) -> Answer {
             StatusCode::NOT_FOUND,
             "this agent has not announced it, or its manifest has not been read yet",
         ),
-        Asked::Refused(why) => answer(StatusCode::FORBIDDEN, why.en.clone()),
+        Asked::Refused(why, words) => {
+            let mut answer = answer(StatusCode::FORBIDDEN, words.en.clone());
+            let word = header::HeaderValue::from_static(why.word());
+            answer.headers_mut().insert(REFUSED, word);
+            answer
+        }
         Asked::Deleted => answer(StatusCode::GONE, "it was here, and its time was over"),
         Asked::Here => answer(StatusCode::OK, "it is here"),
         Asked::Part { has, .. } => offset(StatusCode::NO_CONTENT, *has, ""),

@@ -28,18 +28,20 @@ pub enum Finished {
 pub struct Files {
     folder: PathBuf,
     bytes: AtomicU64,
+    whole: AtomicU64,
 }
 
 impl Files {
     /// Opens or makes the folder, and counts what is in it.
     pub fn open(folder: &Path) -> io::Result<Files> {
-        let mut bytes = 0;
+        let (mut bytes, mut whole) = (0, 0);
         for part in ["here", "partial"] {
             fs::create_dir_all(folder.join(part))?;
         }
         for shelf in fs::read_dir(folder.join("here"))? {
             for file in fs::read_dir(shelf?.path())? {
                 bytes += file?.metadata()?.len();
+                whole += 1;
             }
         }
         for file in fs::read_dir(folder.join("partial"))? {
@@ -48,6 +50,7 @@ impl Files {
         Ok(Files {
             folder: folder.to_owned(),
             bytes: AtomicU64::new(bytes),
+            whole: AtomicU64::new(whole),
         })
     }
 
@@ -62,6 +65,11 @@ impl Files {
     /// Bytes in the folder, those under way included.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many files are here as a whole.
+    pub fn count(&self) -> u64 {
+        self.whole.load(Ordering::Relaxed)
     }
 
     /// True if the file is here as a whole.
@@ -125,19 +133,23 @@ impl Files {
             File::open(self.folder.join("here"))?.sync_all()?;
         }
         fs::rename(&partial, &here)?;
+        self.whole.fetch_add(1, Ordering::Relaxed);
         File::open(shelf)?.sync_all()?;
         Ok(Finished::Here)
     }
 
     /// Throws away what has come of a file.
     pub fn throw_away(&self, hash: &str) -> io::Result<()> {
-        self.delete(&self.partial(hash))
+        self.delete(&self.partial(hash)).map(|_| ())
     }
 
     /// Deletes a file, and what has come of it.
     pub fn remove(&self, hash: &str) -> io::Result<()> {
         self.delete(&self.partial(hash))?;
-        self.delete(&self.here(hash))
+        if self.delete(&self.here(hash))? {
+            self.whole.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Hashes of all files, those under way included.
@@ -156,15 +168,16 @@ impl Files {
         Ok(found)
     }
 
-    fn delete(&self, path: &Path) -> io::Result<()> {
+    /// False if it was not there.
+    fn delete(&self, path: &Path) -> io::Result<bool> {
         let length = match fs::metadata(path) {
             Ok(file) => file.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
         fs::remove_file(path)?;
         self.bytes.fetch_sub(length, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -205,8 +218,11 @@ mod tests {
             Finished::Another(hash.clone())
         );
         assert_eq!((files.offset(&other), files.has(&other)), (0, false));
-        assert_eq!(files.bytes(), 4);
+        assert_eq!((files.bytes(), files.count()), (4, 1));
+        assert_eq!(Files::open(folder.path()).unwrap().count(), 1);
+        files.remove(&hash).unwrap();
         files.remove(&hash).unwrap();
         assert_eq!((files.bytes(), files.has(&hash)), (0, false));
+        assert_eq!(files.count(), 0);
     }
 }

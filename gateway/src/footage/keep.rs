@@ -159,6 +159,7 @@ impl Footage {
         written?;
         self.store().delete(&hashes, now)?;
         for hash in &hashes {
+            self.comes_no_more(hash);
             let failed = |source| self.file_error("delete", hash, source);
             self.0.files.remove(hash).map_err(failed)?;
         }

@@ -10,7 +10,7 @@
 //! asked, approved) and what was deleted is in `records.db`.
 //!
 //! Read in this order: `check` (is a manifest its agent's), `store` (SQL), `files` (the folder), `task` (follows the journal),
-//! `unmask` (who may have an original), `keep` (what is deleted), `tend` (what is done from time to time), `door` (HTTPS for
+//! `place` (where a file is), `unmask` (who may have an original), `keep` (what is deleted), `tend` (what is done from time to time), `door` (HTTPS for
 //! agents), `listen` (its TLS).
 
 pub mod check;
@@ -18,11 +18,13 @@ mod door;
 pub mod files;
 mod keep;
 pub mod listen;
+mod place;
 pub mod store;
 mod task;
 pub mod tend;
 pub mod unmask;
 
+pub use place::{FootageState, FootageSums, Place};
 pub use store::{Announced, FootageError, Which};
 pub use task::{Running, Setup, start};
 pub use unmask::Unmasking;
@@ -39,13 +41,14 @@ use crate::{
 };
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
-    footage::{Part, Role},
+    footage::{NotTaken, Part, Role},
     problems::Problems,
     vision::ModelUsed,
 };
 use door::Asked;
 use files::{Files, Finished};
 use rusqlite::params;
+use std::collections::HashSet;
 use std::io::Seek;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
@@ -174,24 +177,8 @@ struct Inner {
     plan: Plan,
     /// Bytes for which room is kept.
     kept: AtomicU64,
-}
-
-/// Where a file of footage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FootageState {
-    /// The gateway has it.
-    Here,
-    /// The agent will send it.
-    Coming,
-    /// An original: it stays at the site.
-    AtSite,
-    /// An original that two persons approved: the agent is asked for it.
-    Wanted,
-    /// The gateway had it and deleted it.
-    Deleted,
-    /// The gateway does not take it; the footage says why.
-    Refused,
+    /// Hashes of masked files that agents will send.
+    coming: Mutex<HashSet<String>>,
 }
 
 /// Somebody who looked at footage.
@@ -213,7 +200,7 @@ pub struct Shown {
     /// What was announced.
     pub announced: Announced,
     /// Where each of its files is, in the order of the manifest.
-    pub states: Vec<FootageState>,
+    pub places: Vec<Place>,
     /// Why none of its files is taken.
     pub not_taken: Option<Text>,
     /// Who looked at it, the latest first.
@@ -348,15 +335,21 @@ impl Footage {
 
     /// Why none of the files of this footage is taken.
     pub fn not_taken(&self, footage: &Announced) -> Option<Text> {
+        self.why_not(footage).map(|(_, words)| words)
+    }
+
+    /// The same, with the word for the agent.
+    fn why_not(&self, footage: &Announced) -> Option<(NotTaken, Text)> {
         if let Some(refusal) = &footage.refusal {
-            return Some(refusal.words());
+            return Some((NotTaken::Manifest, refusal.words()));
         }
         let camera = self.0.registry.device(&footage.site, &footage.camera);
         let Some(camera) = camera.filter(|device| device.is_camera()) else {
-            return Some(Text::new(
+            let words = Text::new(
                 format!("摄像机 {} 没有登记", footage.camera),
                 format!("camera {} is not in the registry", footage.camera),
-            ));
+            );
+            return Some((NotTaken::UnknownCamera, words));
         };
         // Pictures of before people were told are not taken later either.
         let missing = camera.not_told(footage.at);
@@ -364,29 +357,8 @@ impl Footage {
             let words: Vec<&str> = missing.iter().map(text).collect();
             words.join(between)
         };
-        (!missing.is_empty()).then(|| Text::new(join(|t| &t.zh, "；"), join(|t| &t.en, "; ")))
-    }
-
-    /// Where a file of footage is.
-    fn state(
-        &self,
-        part: &Part,
-        is_taken: bool,
-        unmasking: Option<&Unmasking>,
-    ) -> Result<FootageState, FootageError> {
-        if self.0.files.has(&part.sha256) {
-            return Ok(FootageState::Here);
-        }
-        if self.store().gone(&part.sha256)?.is_some() {
-            return Ok(FootageState::Deleted);
-        }
-        let is_approved = unmasking.is_some_and(Unmasking::is_approved);
-        Ok(match part.role {
-            Role::Original if is_approved && is_taken => FootageState::Wanted,
-            Role::Original => FootageState::AtSite,
-            _ if is_taken => FootageState::Coming,
-            _ => FootageState::Refused,
-        })
+        let words = || Text::new(join(|t| &t.zh, "；"), join(|t| &t.en, "; "));
+        (!missing.is_empty()).then(|| (NotTaken::NotTold, words()))
     }
 
     /// All that is known of footage.
@@ -394,14 +366,14 @@ impl Footage {
         let not_taken = self.not_taken(&announced);
         let unmasking = unmask::one(&self.0.records, &announced.id)?;
         let parts = announced.manifest.iter().flat_map(|m| &m.parts);
-        let states = parts
-            .map(|part| self.state(part, not_taken.is_none(), unmasking.as_ref()))
+        let places = parts
+            .map(|part| self.place(&announced, part, not_taken.is_none(), unmasking.as_ref()))
             .collect::<Result<_, _>>()?;
         Ok(Shown {
             viewers: self.viewers(&announced.id)?,
             cases: self.cases(&announced)?.into_iter().map(|c| c.id).collect(),
             announced,
-            states,
+            places,
             not_taken,
             unmasking,
         })
@@ -444,7 +416,17 @@ impl Footage {
     fn asked(&self, site: &SiteId, agent: &AgentId, hash: &str) -> Result<Asked, FootageError> {
         let announced = self.store().announced(site, agent, hash)?;
         if announced.is_empty() {
-            return Ok(Asked::NotAnnounced);
+            let is_refused = self.store().is_refused(site, agent, hash)?;
+            return Ok(match is_refused {
+                false => Asked::NotAnnounced,
+                true => Asked::Refused(
+                    NotTaken::Manifest,
+                    Text::new(
+                        "这个文件的清单不被认可",
+                        "the manifest of this file does not count; the gateway's log says why",
+                    ),
+                ),
+            });
         }
         if self.0.files.has(hash) {
             return Ok(Asked::Here);
@@ -459,11 +441,14 @@ impl Footage {
                 !wish.is_some_and(|wish| wish.is_approved())
             };
             let why = match at_site {
-                true => Some(Text::new(
-                    "原始影像须经两名复核员同意后才调取，在此之前留在现场",
-                    "an original stays at the site until two reviewers have approved that it is fetched",
+                true => Some((
+                    NotTaken::NotApproved,
+                    Text::new(
+                        "原始影像须经两名复核员同意后才调取，在此之前留在现场",
+                        "an original stays at the site until two reviewers have approved that it is fetched",
+                    ),
                 )),
-                false => self.not_taken(&footage),
+                false => self.why_not(&footage),
             };
             match why {
                 None => {
@@ -473,7 +458,10 @@ impl Footage {
                 Some(why) => refused = Some(why),
             }
         }
-        Ok(refused.map_or(Asked::NotAnnounced, Asked::Refused))
+        Ok(match refused {
+            Some((why, words)) => Asked::Refused(why, words),
+            None => Asked::NotAnnounced,
+        })
     }
 
     /// Adds to what has come of a file; one caller at a time for each.
@@ -491,6 +479,9 @@ impl Footage {
     /// Looks at a file of which everything has come.
     fn finish(&self, hash: &str) -> Result<Finished, FootageError> {
         let finished = self.0.files.finish(hash);
+        if let Ok(Finished::Here) = finished {
+            self.comes_no_more(hash);
+        }
         finished.map_err(|source| self.file_error("put in its place", hash, source))
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Promise: manifests and the cursor are one transaction. Whether a file is here is not in these tables: the folder says so.
 
-use super::check::Refusal;
+use super::check::{PARTS_MAX, Refusal, is_hash};
 use contract::{
     AgentId, DeviceId, PointName, SiteId, Timestamp,
-    footage::{Manifest, Occasion, Role, Sighting, Signed},
+    footage::{Loss, LostBy, Manifest, Occasion, Role, Sighting, Signed},
     vision::ModelUsed,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -23,6 +23,10 @@ CREATE TABLE part(footage TEXT NOT NULL REFERENCES footage(id), sha256 TEXT NOT 
 CREATE INDEX part_sha256 ON part(sha256);
 CREATE TABLE sighting(site TEXT NOT NULL, camera TEXT NOT NULL, point TEXT NOT NULL, at INTEGER NOT NULL, models TEXT NOT NULL, PRIMARY KEY(site, camera, point)) WITHOUT ROWID;
 CREATE TABLE gone(sha256 TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+", "
+CREATE TABLE lost(site TEXT NOT NULL, agent TEXT NOT NULL, sha256 TEXT NOT NULL, at INTEGER NOT NULL, received_at INTEGER NOT NULL,
+  how TEXT NOT NULL, PRIMARY KEY(site, agent, sha256)) WITHOUT ROWID;
+CREATE TABLE refused(site TEXT NOT NULL, agent TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY(site, agent, sha256)) WITHOUT ROWID;
 "];
 
 /// What the point column says of an overview: no point is named so.
@@ -119,6 +123,8 @@ pub enum News {
     Announced(Box<Announced>),
     /// A sighting of a camera.
     Sighting(SiteId, DeviceId, Sighting),
+    /// A file that will not come, and when that was heard.
+    Lost(Loss, Timestamp),
 }
 
 /// A file as it was announced.
@@ -213,6 +219,7 @@ impl Store {
                     News::Sighting(site, camera, sighting) => {
                         sighted(&tx, site, camera, sighting)?;
                     }
+                    News::Lost(loss, received_at) => lose(&tx, loss, *received_at)?,
                 }
             }
             tx.prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1)")?
@@ -355,6 +362,71 @@ impl Store {
         Ok(found.map(Timestamp::from_millis))
     }
 
+    /// When and how an agent lost a file that it announced.
+    pub fn lost(
+        &self,
+        site: &SiteId,
+        agent: &AgentId,
+        sha256: &str,
+    ) -> Result<Option<(Timestamp, LostBy)>, FootageError> {
+        let read = || {
+            let mut query = self.db.prepare_cached(
+                "SELECT at, how FROM lost WHERE site = ?1 AND agent = ?2 AND sha256 = ?3",
+            )?;
+            let bounds = params![site.as_str(), agent.as_str(), sha256];
+            let lost = |r: &Row<'_>| {
+                let how = parse(&r.get::<_, String>(1)?, 1)?;
+                Ok((Timestamp::from_millis(r.get(0)?), how))
+            };
+            query.query_row(bounds, lost).optional()
+        };
+        read().map_err(self.failed("look for a lost file"))
+    }
+
+    /// True if an agent named a file in a manifest that does not count.
+    pub fn is_refused(
+        &self,
+        site: &SiteId,
+        agent: &AgentId,
+        sha256: &str,
+    ) -> Result<bool, FootageError> {
+        let read = || {
+            let mut query = self.db.prepare_cached(
+                "SELECT 1 FROM refused WHERE site = ?1 AND agent = ?2 AND sha256 = ?3",
+            )?;
+            query.exists(params![site.as_str(), agent.as_str(), sha256])
+        };
+        read().map_err(self.failed("look for a file that is not taken"))
+    }
+
+    /// How many files were lost at their sites, and how many manifests do not count.
+    pub fn sums(&self) -> Result<(u64, u64), FootageError> {
+        let read = || {
+            let mut query = self.db.prepare_cached(
+                "SELECT (SELECT COUNT(*) FROM lost), (SELECT COUNT(*) FROM footage WHERE refusal IS NOT NULL)",
+            )?;
+            query.query_row([], |r| {
+                Ok((r.get::<_, i64>(0)? as u64, r.get::<_, i64>(1)? as u64))
+            })
+        };
+        read().map_err(self.failed("count footage"))
+    }
+
+    /// Hashes of masked files that were announced, neither deleted nor lost, each with the footage that names it.
+    pub fn expected(&self) -> Result<Vec<(String, String)>, FootageError> {
+        let read = || {
+            let mut query = self.db.prepare_cached(
+                "SELECT part.sha256, footage.id FROM part JOIN footage ON footage.id = part.footage
+                 WHERE refusal IS NULL AND role != ?1 AND sha256 NOT IN (SELECT sha256 FROM gone)
+                 AND (site, agent, sha256) NOT IN (SELECT site, agent, sha256 FROM lost)",
+            )?;
+            query
+                .query_map([json(&Role::Original)], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(self.failed("look for files that are to come"))
+    }
+
     /// Writes down that files are deleted.
     pub fn delete(&mut self, files: &[String], at: Timestamp) -> Result<(), FootageError> {
         let failed = self.failed("write down what is deleted");
@@ -416,6 +488,17 @@ fn announce(tx: &Transaction<'_>, new: &Announced) -> rusqlite::Result<()> {
         json(&new.signed),
         refusal
     ])?;
+    // Who sent it may be told that it waits in vain, whatever the text is worth.
+    let said: Option<Manifest> = match &new.refusal {
+        Some(_) => serde_json::from_str(&new.signed.manifest).ok(),
+        None => None,
+    };
+    let said = said.iter().flat_map(|manifest| &manifest.parts);
+    let said = said.filter(|part| is_hash(&part.sha256));
+    for part in said.take(PARTS_MAX) {
+        tx.prepare_cached("INSERT OR IGNORE INTO refused VALUES (?1, ?2, ?3)")?
+            .execute(params![new.site.as_str(), new.agent.as_str(), part.sha256])?;
+    }
     for part in new.manifest.iter().flat_map(|manifest| &manifest.parts) {
         tx.prepare_cached("INSERT INTO part VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![
@@ -427,7 +510,22 @@ fn announce(tx: &Transaction<'_>, new: &Announced) -> rusqlite::Result<()> {
         // The same bytes may be announced again after they were deleted.
         tx.prepare_cached("DELETE FROM gone WHERE sha256 = ?1")?
             .execute([&part.sha256])?;
+        tx.prepare_cached("DELETE FROM lost WHERE site = ?1 AND agent = ?2 AND sha256 = ?3")?
+            .execute(params![new.site.as_str(), new.agent.as_str(), part.sha256])?;
     }
+    Ok(())
+}
+
+fn lose(tx: &Transaction<'_>, loss: &Loss, received_at: Timestamp) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO lost VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            loss.site.as_str(),
+            loss.agent.as_str(),
+            loss.lost_sha256,
+            loss.at.as_millis(),
+            received_at.as_millis(),
+            json(&loss.by)
+        ])?;
     Ok(())
 }
 

@@ -5,15 +5,17 @@ use super::files::Files;
 use super::store::{Announced, FootageError, News, Store};
 use super::{Footage, Inner, Plan};
 use crate::broker::Authority;
+use crate::certificate::Certificate;
 use crate::detect::Signals;
 use crate::fleet;
 use crate::follow::{self, Following, RETRY};
 use crate::ingest::record::{self, Entry, RawHead};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
-use crate::store::{Records, RecordsError, sha256};
+use crate::store::{Records, sha256};
 use contract::footage::{Said, Signed};
 use journal::{Block, Journal};
+use rustls::pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -73,7 +75,9 @@ pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
         signals: setup.signals,
         plan: setup.plan,
         kept: AtomicU64::new(0),
+        coming: Mutex::default(),
     }));
+    footage.count_coming()?;
     let (of, metrics) = (footage.clone(), setup.metrics);
     let run = move |journal| {
         Follow {
@@ -87,6 +91,9 @@ pub fn start(setup: Setup<'_>) -> Result<Running, FootageError> {
     let follow = follow::start("footage", "footage", setup.journal, through, run);
     Ok(Running { footage, follow })
 }
+
+type Vouches<'a> = &'a dyn Fn(&CertificateDer<'_>) -> Result<(), String>;
+type Revoked<'a> = &'a mut dyn FnMut(&Certificate) -> fleet::Revocation;
 
 struct Follow {
     journal: Following,
@@ -129,6 +136,17 @@ impl Follow {
                     Some(Said::Footage(signed)) => {
                         news.push(News::Announced(Box::new(self.announced(&head, signed)?)));
                     }
+                    Some(Said::Lost(signed)) => {
+                        let loss = self.checked(&head, |v, r| check::loss(&signed, &head, v, r))?;
+                        match loss {
+                            Ok(loss) => news.push(News::Lost(loss, head.received_at)),
+                            Err(refusal) => {
+                                let why = refusal.words().en;
+                                tracing::warn!(site = %head.site, agent = %head.agent, camera = %head.device, why,
+                                    "that a file of footage is lost does not count");
+                            }
+                        }
+                    }
                     None => {}
                 },
                 Ok(_) => {}
@@ -142,19 +160,7 @@ impl Follow {
     }
 
     fn announced(&self, head: &RawHead, signed: Signed) -> Result<Announced, ()> {
-        let checked = loop {
-            match self.check(head, &signed) {
-                Ok(checked) => break checked,
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "a manifest cannot be checked; trying again");
-                }
-            }
-            if self.journal.is_stopping() {
-                return Err(());
-            }
-            std::thread::sleep(RETRY);
-        };
+        let checked = self.checked(head, |v, r| check::manifest(&signed, head, v, r))?;
         self.metrics.footage_manifests_total.inc();
         let id = sha256(signed.manifest.as_bytes());
         let (manifest, refusal) = match checked {
@@ -180,29 +186,42 @@ impl Follow {
         })
     }
 
-    fn check(
+    /// What `check` says, which is given whether an authority vouches for a certificate, and whether that was revoked; it is
+    /// asked again for as long as the records cannot be read. An error if it was stopped before.
+    fn checked<T>(
         &self,
         head: &RawHead,
-        signed: &Signed,
-    ) -> Result<Result<contract::footage::Manifest, Refusal>, RecordsError> {
+        check: impl Fn(Vouches<'_>, Revoked<'_>) -> Result<T, Refusal>,
+    ) -> Result<Result<T, Refusal>, ()> {
         let Some(authority) = &self.authority else {
             let what = "no authority is configured here ([broker] listen_tls, or [broker.tls])";
             return Ok(Err(Refusal::Certificate(what.into())));
         };
-        let mut failed = None;
-        let checked = check::manifest(
-            signed,
-            head,
-            |der| authority.vouches(der, head.received_at),
-            |certificate| {
-                let records = &self.footage.0.records;
-                fleet::revocation(records, certificate).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    fleet::Revocation::default()
-                })
-            },
-        );
-        failed.map_or(Ok(checked), Err)
+        loop {
+            let mut failed = None;
+            let checked = check(
+                &|der| authority.vouches(der, head.received_at),
+                &mut |certificate| {
+                    let records = &self.footage.0.records;
+                    fleet::revocation(records, certificate).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        fleet::Revocation::default()
+                    })
+                },
+            );
+            let Some(error) = failed else {
+                return Ok(checked);
+            };
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "what an agent signed cannot be checked; trying again"
+            );
+            if self.journal.is_stopping() {
+                return Err(());
+            }
+            std::thread::sleep(RETRY);
+        }
     }
 
     /// Writes down what came, trying again for as long as the disk refuses; false if it was stopped before.
@@ -212,8 +231,11 @@ impl Follow {
             return true;
         }
         loop {
-            match self.footage.store().take(through, news) {
+            // The store is let go of before what was kept is looked at.
+            let taken = self.footage.store().take(through, news);
+            match taken {
                 Ok(()) => {
+                    self.footage.heard(news);
                     self.journal.set_saved(through);
                     return true;
                 }

@@ -37,6 +37,7 @@ impl Footage {
         let hash = &original.sha256;
         let is_over = self.0.files.has(hash)
             || self.store().gone(hash)?.is_some()
+            || self.lost(footage, original)?.is_some()
             || self.not_taken(footage).is_some();
         Ok((!is_over).then(|| hash.clone()))
     }

@@ -2,7 +2,7 @@
 //! gateway, who looks at them is written down, the original comes only after two approvals and opens only with two keys.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::balance::{self, Balance};
 use tests::client::{Client, items};
 use tests::setup::binaries;
-use tests::watched::{CAMERA, Custodians, SITE, Watched};
+use tests::watched::{CAMERA, Custodians, Manner, SITE, Watched, opened};
 
 const FOUND_WITHIN: Duration = Duration::from_secs(90);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -29,7 +29,12 @@ fn a_bare_head_becomes_a_signal_with_masked_pictures_and_the_original_takes_two_
         );
         println!("age-keygen is not installed: nothing is sealed, and no original asked for");
     }
-    let mut world = Watched::start(&binaries, folder.path(), custodians.as_ref())?;
+    let mut world = Watched::start(
+        &binaries,
+        folder.path(),
+        custodians.as_ref(),
+        Manner::default(),
+    )?;
     let reviewers = ["anna", "bo", "chen"].map(|name| world.user(&binaries, name, "reviewer"));
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -263,27 +268,6 @@ async fn unmask(
     Ok(())
 }
 
-/// What `age -d` gives with one key after the other.
-fn opened(file: &Path, keys: &[&std::path::PathBuf]) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut input = std::fs::read(file)?;
-    for (n, key) in keys.iter().enumerate() {
-        let step = file.with_extension(format!("step{n}"));
-        std::fs::write(&step, &input)?;
-        let said = Command::new("age")
-            .arg("-d")
-            .arg("-i")
-            .arg(key)
-            .arg(&step)
-            .stdin(Stdio::null())
-            .output()?;
-        if !said.status.success() {
-            return Ok(None);
-        }
-        input = said.stdout;
-    }
-    Ok(Some(input))
-}
-
 /// A person confirms; manifest and pictures are in the sealed bundle.
 async fn check_bundle(client: &Client, case: &Value) -> anyhow::Result<()> {
     let id = case["id"].as_str().context("no id")?;
@@ -323,7 +307,7 @@ fn check_sightings(journal: &Balance) -> anyhow::Result<()> {
         .iter()
         .filter_map(|(_, bytes)| match Said::read(bytes)? {
             Said::Sighting(sighting) => Some(sighting),
-            Said::Footage(_) => None,
+            Said::Footage(_) | Said::Lost(_) => None,
         });
     let mut sightings = sightings
         .filter(|s| s.point.as_str() == "see.no_helmet")

@@ -1,5 +1,6 @@
 //! The whole system, one story per file.
 
+mod agent_killed;
 mod camera;
 mod clock;
 mod configuration;
@@ -12,4 +13,5 @@ mod link;
 mod outage;
 mod pymodbus;
 mod replay;
+mod rtsp_footage;
 mod story;

@@ -23,7 +23,7 @@ use crate::{
 };
 use contract::{
     DeviceId, Quality, Reading, Timestamp,
-    footage::Said as Told,
+    footage::{Said as Told, Sighting},
     vision::{Answer, Pixels, Said, What},
 };
 use std::{
@@ -34,6 +34,8 @@ use tokio::sync::watch::Receiver;
 
 /// Begins the points of models on trial.
 const SHADOW: &str = "shadow.";
+/// Begins the notes of sightings whose pictures are not written down as wanted yet.
+const SEEN: &str = "footage/seen/";
 
 /// Looks at one camera.
 pub struct Eyes<'a> {
@@ -73,6 +75,7 @@ impl<'a> Eyes<'a> {
 
     /// Looks at the newest frame, again and again, until nobody shows any more.
     pub async fn run(&self, mut frames: Receiver<Option<Frame>>) {
+        self.catch_up().await;
         let mut failing = None;
         let mut choices = self.choices();
         while frames.changed().await.is_ok() {
@@ -203,31 +206,60 @@ impl<'a> Eyes<'a> {
         if let Some(footage) = &self.sink.footage {
             footage.saw(self.camera, step.frame);
         }
-        let (mut records, mut sightings) = (Vec::new(), Vec::new());
         if !step.changed.is_empty() {
-            records.push(Record::of(self.camera.clone(), frame.at, step.changed));
+            let record = Record::of(self.camera.clone(), frame.at, step.changed);
+            self.store(&record, None, frame).await;
         }
+        let mut seen = Vec::new();
         for (reading, sighting) in step.sightings {
             counts.sightings.add(1);
             tracing::info!(camera = %self.camera, point = %sighting.point, zone = sighting.zone, track = sighting.track, "seen");
             let said = serde_json::to_vec(&Told::Sighting(sighting.clone()));
-            sightings.push(sighting);
-            records.push(Record {
+            let record = Record {
                 raw: said.expect("a sighting is always JSON"),
                 ..Record::of(self.camera.clone(), frame.at, vec![reading])
-            });
+            };
+            // Of what a model on trial sees nobody is told, so nobody is shown in it.
+            let is_raised = !sighting.point.as_str().starts_with(SHADOW);
+            let is_shown = is_raised && self.sink.footage.is_some();
+            let note = is_shown.then(|| (self.note_of(&sighting), record.raw.clone()));
+            self.store(&record, note, frame).await;
+            if is_shown {
+                seen.push(sighting);
+            }
         }
-        for record in records {
-            self.sink.store(&record, false).await;
-            counts.change_delays.add(frame.came.elapsed());
+        for sighting in seen {
+            self.show(&sighting).await;
         }
-        // Of what a model on trial sees nobody is told, so nobody is shown in it.
-        let raised = sightings
-            .iter()
-            .filter(|s| !s.point.as_str().starts_with(SHADOW));
-        for sighting in raised {
-            if let Some(footage) = &self.sink.footage {
-                footage.sighted(self.camera, sighting).await;
+    }
+
+    async fn store(&self, record: &Record, note: Option<(String, Vec<u8>)>, frame: &Frame) {
+        self.sink.store_noted(record, false, note).await;
+        let delays = &self.sink.metrics.camera.change_delays;
+        delays.add(frame.came.elapsed());
+    }
+
+    /// Where a sighting stands, with its record, until its pictures are written down as wanted.
+    fn note_of(&self, sighting: &Sighting) -> String {
+        format!("{SEEN}{}/{}/{}", self.camera, sighting.point, sighting.zone)
+    }
+
+    /// Writes the pictures of a sighting down as wanted.
+    async fn show(&self, sighting: &Sighting) {
+        if let Some(footage) = &self.sink.footage {
+            footage.sighted(self.camera, sighting).await;
+        }
+        if let Err(error) = self.sink.note_done(&self.note_of(sighting)).await {
+            tracing::error!(camera = %self.camera, %error, "the buffer cannot be written; after a restart pictures of a sighting may be made twice");
+        }
+    }
+
+    /// Sightings that were stored when the program ended before their pictures were written down as wanted.
+    async fn catch_up(&self) {
+        for told in self.sink.notes(&format!("{SEEN}{}/", self.camera)) {
+            if let Some(Told::Sighting(sighting)) = Told::read(&told) {
+                tracing::info!(camera = %self.camera, point = %sighting.point, at = %sighting.at, "the program ended between a sighting and its pictures; they are wanted now");
+                self.show(&sighting).await;
             }
         }
     }

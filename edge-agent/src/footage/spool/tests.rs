@@ -1,4 +1,5 @@
 use super::*;
+use crate::footage::config::FootageConfig;
 use contract::hex::sha256;
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ fn enter(spool: &Spool, second: i64, roles: &[Role]) -> Entry {
         }
     });
     let entry = Entry {
+        want: None,
         id: sha256(&second.to_le_bytes()),
         camera: DeviceId::new("cam").unwrap(),
         at: at(second),
@@ -123,6 +125,29 @@ fn what_is_wanted_and_what_waits_survives_a_restart_and_half_a_file_does_not() {
 }
 
 #[test]
+fn what_is_cut_is_not_cut_again_by_an_end_in_between_and_half_written_files_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    assert!(spool.want(&want(3)).unwrap() && spool.want(&want(7)).unwrap());
+    let (name, _) = spool.wants().swap_remove(0);
+    let entry = Entry {
+        want: Some(name),
+        ..enter(&spool, 1, &ALL)
+    };
+    spool.enter(entry).unwrap();
+    let half = [WANTS, ENTRIES].map(|folder| dir.path().join(folder).join("0-0.json.part"));
+    for path in &half {
+        fs::write(path, b"{").unwrap();
+    }
+    drop(spool);
+    let spool = open(dir.path());
+    let times: Vec<Timestamp> = spool.wants().iter().map(|(_, want)| want.at).collect();
+    assert_eq!(times, [at(7)]);
+    assert_eq!(fs::read_dir(dir.path().join(WANTS)).unwrap().count(), 1);
+    assert!(half.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn a_full_spool_lets_go_of_the_oldest_clips_and_of_stills_only_when_no_clip_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path());
@@ -172,6 +197,46 @@ fn a_full_spool_lets_go_of_the_oldest_clips_and_of_stills_only_when_no_clip_is_l
     );
     // The first entry has nothing left.
     assert_eq!(fs::read_dir(dir.path().join(ENTRIES)).unwrap().count(), 2);
+}
+
+#[test]
+fn what_goes_is_written_down_first_and_what_is_refused_goes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path());
+    let entries: Vec<Entry> = (0..3).map(|n| enter(&spool, n, &ALL)).collect();
+    let hash = |n: usize, part: usize| entries[n].parts[part].sha256.clone();
+    // Of the newest both masked files are not taken.
+    for part in [0, 1] {
+        assert!(spool.refuse(&hash(2, part), NotTaken::NotTold));
+        assert!(!spool.refuse(&hash(2, part), NotTaken::NotTold));
+    }
+    assert_eq!((spool.fill().files, spool.fill().refused), (6, 2));
+    assert_eq!(spool.fill().oldest, Some(at(0)));
+    assert_eq!(spool.waiting().len(), 4);
+    spool
+        .trim(&config(dir.path(), 3_000, 10_000), at(5))
+        .unwrap();
+    let gone: Vec<(String, LostBy)> = spool
+        .untold()
+        .into_iter()
+        .map(|(_, gone)| (gone.sha256, gone.by))
+        .collect();
+    let expected = [hash(2, 0), hash(2, 1), hash(0, 1)].map(|hash| (hash, LostBy::Full));
+    assert_eq!(gone, expected);
+    assert_eq!(spool.fill().refused, 0);
+    assert!(spool.damaged(&hash(1, 1), at(6)).unwrap());
+    assert!(!spool.damaged(&hash(1, 1), at(6)).unwrap());
+    // An end between the word and the deed: the file goes at the next start.
+    let back = dir.path().join(FILES).join(hash(0, 1));
+    fs::write(&back, b"masked").unwrap();
+    drop(spool);
+    let spool = open(dir.path());
+    assert!(!back.exists());
+    assert_eq!(spool.untold().len(), 4);
+    for (name, _) in spool.untold() {
+        spool.told(&name).unwrap();
+    }
+    assert_eq!(open(dir.path()).untold(), []);
 }
 
 #[test]

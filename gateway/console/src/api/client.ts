@@ -84,6 +84,8 @@ export const api = {
     bytesOf(await told<unknown>(client.GET("/api/footage/{id}/parts/{role}", { params: { path: { id, role: part.role } }, parseAs: "stream", signal })) as ReadableStream<Uint8Array>, part.bytes, got),
   partUrl: (id: string, role: FootagePart["role"]) => `/api/footage/${encodeURIComponent(id)}/parts/${role}`,
   unmask: async (id: string, reason: string) => { await told(client.POST("/api/footage/{id}/unmask", { params: { path: { id } }, body: { reason } })); refresh(); },
+  refuseUnmasking: async (id: string, reason: string) => { await told(client.POST("/api/footage/{id}/unmask/refuse", { params: { path: { id } }, body: { reason } })); refresh(); },
+  withdrawUnmasking: async (id: string, reason: string) => { await told(client.POST("/api/footage/{id}/unmask/withdraw", { params: { path: { id } }, body: { reason } })); refresh(); },
   approveUnmasking: async (id: string) => { await told(client.POST("/api/footage/{id}/unmask/approve", { params: { path: { id } } })); refresh(); },
   cameras: (site?: string) => told(client.GET("/api/cameras", { params: { query: { site } } })),
   status: () => clocked(client.GET("/api/status")),

@@ -384,6 +384,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/footage/{id}/unmask/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuses that somebody else has the original, with a reason. */
+        post: operations["refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/footage/{id}/unmask/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes back one's own wish for the original, with a reason, before it was approved. */
+        post: operations["withdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/inspection/plan": {
         parameters: {
             query?: never;
@@ -585,6 +619,7 @@ export interface components {
         AgentLine: {
             /** @description Its name. */
             agent: string;
+            footage?: null | components["schemas"]["BoxFootage"];
             /** @description Its site's id. */
             site: string;
             site_name?: null | components["schemas"]["Text"];
@@ -742,6 +777,59 @@ export interface components {
             state: components["schemas"]["State"];
             /** @description What it was about. */
             title: components["schemas"]["Text"];
+        };
+        /** @description Footage of an agent, as it says itself. */
+        BoxFootage: {
+            /**
+             * Format: int64
+             * @description Bytes of these files.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes at which the oldest are let go of.
+             */
+            bytes_max: number;
+            /**
+             * Format: int64
+             * @description Masked files that wait for the gateway, those that it does not take included.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Files that were lost before the gateway had them, since the agent started.
+             */
+            lost: number;
+            /**
+             * Format: int64
+             * @description When the oldest of these files was cut.
+             */
+            oldest_at?: number | null;
+            /**
+             * Format: int64
+             * @description Sealed originals.
+             */
+            originals: number;
+            /**
+             * Format: int64
+             * @description Bytes of sealed originals.
+             */
+            originals_bytes: number;
+            /**
+             * Format: int64
+             * @description Of these files those that the gateway does not take.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Files that the gateway got since the agent started.
+             */
+            sent: number;
+            /**
+             * Format: int64
+             * @description Pictures that are to be cut and masked.
+             */
+            wanted: number;
         };
         /** @description A piece of a long chart. */
         BucketView: {
@@ -1168,6 +1256,23 @@ export interface components {
              */
             opened_at: number;
         };
+        /** @description Ends a wish for an original. */
+        EndUnmasking: {
+            /** @description Why; for the history, and for who asked. */
+            reason: string;
+        };
+        /** @description The end of a wish. */
+        EndView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who refused it, or took it back. */
+            by: string;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description A request to be enrolled; see `contract::enrol` for its seal. */
         Enroll: {
             /** @description Names the one-time code without giving it away. */
@@ -1320,6 +1425,7 @@ export interface components {
              * @description The version that it is to run; `None`: its own file.
              */
             configuration_wanted?: number | null;
+            footage?: null | components["schemas"]["BoxFootage"];
             /**
              * Format: int64
              * @description When anything came from it last, since the gateway started.
@@ -1402,6 +1508,7 @@ export interface components {
             from?: number | null;
             /** @description Where frames are missing: the last before and the first after each hole. */
             holes: number[][];
+            lost?: null | components["schemas"]["LostView"];
             /** @description As the agent said it. */
             media_type: string;
             /** @description What it is. */
@@ -1420,7 +1527,40 @@ export interface components {
          * @description Where a file of footage is.
          * @enum {string}
          */
-        FootageState: "here" | "coming" | "at_site" | "wanted" | "deleted" | "refused";
+        FootageState: "here" | "coming" | "at_site" | "wanted" | "deleted" | "lost" | "refused";
+        /** @description How much footage there is. */
+        FootageSums: {
+            /**
+             * Format: int64
+             * @description Bytes on disk, those of files that are under way included.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes on disk at most.
+             */
+            bytes_max: number;
+            /**
+             * Format: int64
+             * @description Masked files that agents announced and that have not come.
+             */
+            coming: number;
+            /**
+             * Format: int64
+             * @description Files that the gateway has.
+             */
+            here: number;
+            /**
+             * Format: int64
+             * @description Files that agents announced and lost.
+             */
+            lost: number;
+            /**
+             * Format: int64
+             * @description Manifests that do not count as their agents', so that none of their files is taken.
+             */
+            not_counted: number;
+        };
         /** @description The pictures of one occasion. */
         FootageView: {
             /**
@@ -1599,6 +1739,16 @@ export interface components {
             points?: number | null;
             /** @description What counts. */
             text: components["schemas"]["Text"];
+        };
+        /** @description How a file was lost at its site before it was sent. */
+        LostView: {
+            /**
+             * Format: int64
+             * @description When, by the clock of the site.
+             */
+            at: number;
+            /** @description Why. */
+            why: components["schemas"]["Text"];
         };
         /** @description Readings missing for one reason. */
         MissingLine: {
@@ -2151,6 +2301,8 @@ export interface components {
              * @description Messages seen before, and not journaled again.
              */
             duplicates: number;
+            /** @description The footage of the gateway. */
+            footage: components["schemas"]["FootageSums"];
             /**
              * Format: int64
              * @description The last block that InfluxDB has; `None` if it is not configured.
@@ -2246,7 +2398,7 @@ export interface components {
          * @description How it stands with an original.
          * @enum {string}
          */
-        UnmaskingState: "asked" | "approved" | "here";
+        UnmaskingState: "asked" | "approved" | "here" | "refused" | "withdrawn";
         /** @description The wish to have an original. */
         UnmaskingView: {
             /** @description Who approved. */
@@ -2258,6 +2410,7 @@ export interface components {
             asked_at: number;
             /** @description Who asked. */
             asked_by: string;
+            end?: null | components["schemas"]["EndView"];
             /** @description Why. */
             reason: string;
             /** @description How it stands. */
@@ -3190,6 +3343,120 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndUnmasking"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
+                };
+            };
+        };
+    };
+    withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndUnmasking"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FootageView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refused"];
                 };
             };
             403: {

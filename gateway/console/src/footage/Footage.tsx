@@ -93,12 +93,12 @@ function Facts({ footage, rules }: { footage: Footage; rules: RuleWords[] }) {
 }
 
 function Files({ parts }: { parts: FootagePart[] }) {
-  const { t } = useI18n();
+  const { t, tx } = useI18n();
   return (
     <>
       <h3>{t("foot.files")}</h3>
       <ul className="plainlist files">
-        {parts.map((p) => <li key={p.role} className="spread" data-part={p.role} data-state={p.state}><span>{t(`foot.${p.role}`)} <span className="muted num">{size(p.bytes, t)}</span></span><span className={p.state === "here" ? "word ok" : "word"}>{t(`foot.state.${p.state}`)}</span></li>)}
+        {parts.map((p) => <li key={p.role} className="spread" data-part={p.role} data-state={p.state}><span>{t(`foot.${p.role}`)} <span className="muted num">{size(p.bytes, t)}</span>{p.lost && <span className="muted small" data-lost><br /><When at={p.lost.at} full /> {tx(p.lost.why)}</span>}</span><span className={p.state === "here" ? "word ok" : p.state === "lost" ? "word doubt" : "word"}>{t(`foot.state.${p.state}`)}</span></li>)}
       </ul>
     </>
   );

@@ -26,7 +26,8 @@ export function UnmaskPart({ footage }: { footage: Footage }) {
       {unmasking ? <Asked footage={footage} unmasking={unmasking} /> : (
         <p><span className="muted">{t("mask.none")}</span> <Button size="small" onClick={() => setAsks(true)} disabled={!mayAsk} title={mayAsk ? undefined : t("mask.mayNotAsk")} data-ask-unmask>{t("mask.ask")}</Button>{!mayAsk && <span className="muted small"> {t("mask.mayNotAsk")}</span>}</p>
       )}
-      {asks && <AskDialog footage={footage} onClose={() => setAsks(false)} />}
+      {unmasking?.end && <p><Button size="small" onClick={() => setAsks(true)} disabled={!mayAsk} title={mayAsk ? undefined : t("mask.mayNotAsk")} data-ask-unmask>{t("mask.askAgain")}</Button></p>}
+      {asks && <ReasonDialog title={t("mask.ask")} help={t("mask.help")} done={t("mask.done")} send={(reason) => api.unmask(footage.id, reason)} onClose={() => setAsks(false)} />}
     </section>
   );
 }
@@ -44,8 +45,10 @@ function Asked({ footage, unmasking }: { footage: Footage; unmasking: Unmasking 
     <>
       <p><strong>{t("mask.asked", { who: unmasking.asked_by })}</strong> <span className="muted"><When at={unmasking.asked_at} full /></span></p>
       <p>{t("mask.reason", { why: unmasking.reason })}</p>
-      <p>{approvals.length === 0 ? t("mask.noApprovals") : <>{t("mask.approvals", { n: approvals.length })} {approvals.map((a, i) => <span key={a.who}>{i > 0 && (lang === "zh" ? "；" : "; ")}<strong>{a.who}</strong> <When at={a.at} full /></span>)}</>}</p>
+      {(approvals.length > 0 || !unmasking.end) && <p>{approvals.length === 0 ? t("mask.noApprovals") : <>{t("mask.approvals", { n: approvals.length })} {approvals.map((a, i) => <span key={a.who}>{i > 0 && (lang === "zh" ? "；" : "; ")}<strong>{a.who}</strong> <When at={a.at} full /></span>)}</>}</p>}
       {unmasking.state === "asked" && (obstacle ? <p className="muted">{obstacle}</p> : <Popconfirm title={t("mask.approveSure")} okText={t("mask.approve")} cancelText={t("case.cancel")} onConfirm={approve} icon={null}><Button data-approve>{t("mask.approve")}</Button></Popconfirm>)}
+      {unmasking.state === "asked" && <Ends footage={footage} mayRefuse={obstacle === null} mayWithdraw={isMe(unmasking.asked_by)} />}
+      {unmasking.end && <p data-end={unmasking.state}><strong>{t(unmasking.state === "refused" ? "mask.refusedBy" : "mask.withdrawnBy", { who: unmasking.end.by })}</strong> <span className="muted"><When at={unmasking.end.at} full /></span><br />{t("mask.reason", { why: unmasking.end.reason })}</p>}
       {unmasking.state === "approved" && <p>{t("mask.approved")}</p>}
       {unmasking.state === "here" && (
         <>
@@ -58,7 +61,20 @@ function Asked({ footage, unmasking }: { footage: Footage; unmasking: Unmasking 
   );
 }
 
-function AskDialog({ footage, onClose }: { footage: Footage; onClose: () => void }) {
+/** A reviewer who could approve may refuse, who asked may take it back; both say why. */
+function Ends({ footage, mayRefuse, mayWithdraw }: { footage: Footage; mayRefuse: boolean; mayWithdraw: boolean }) {
+  const { t } = useI18n();
+  const [ends, setEnds] = useState<"refuse" | "withdraw" | null>(null);
+  return (
+    <p>
+      {mayRefuse && <Button onClick={() => setEnds("refuse")} data-refuse>{t("mask.refuse")}</Button>}
+      {mayWithdraw && <Button onClick={() => setEnds("withdraw")} data-withdraw>{t("mask.withdraw")}</Button>}
+      {ends && <ReasonDialog title={t(`mask.${ends}`)} help={t(`mask.${ends}Help`)} done={t(`mask.${ends}Done`)} send={(reason) => (ends === "refuse" ? api.refuseUnmasking : api.withdrawUnmasking)(footage.id, reason)} onClose={() => setEnds(null)} />}
+    </p>
+  );
+}
+
+function ReasonDialog({ title, help, done, send, onClose }: { title: string; help: string; done: string; send: (reason: string) => Promise<void>; onClose: () => void }) {
   const words = useI18n();
   const { t } = words;
   const { message } = AntApp.useApp();
@@ -68,12 +84,12 @@ function AskDialog({ footage, onClose }: { footage: Footage; onClose: () => void
   const submit = async () => {
     setTried(true);
     if (short) return;
-    try { await api.unmask(footage.id, reason.trim()); void message.success(t("mask.done")); onClose(); }
+    try { await send(reason.trim()); void message.success(done); onClose(); }
     catch (error) { void message.error(refusal(error as Error, words), 6); }
   };
   return (
-    <Modal open title={t("mask.ask")} onCancel={onClose} onOk={submit} okText={t("mask.ask")} cancelText={t("case.cancel")} destroyOnHidden>
-      <p>{t("mask.help")}</p>
+    <Modal open title={title} onCancel={onClose} onOk={submit} okText={title} cancelText={t("case.cancel")} destroyOnHidden>
+      <p>{help}</p>
       <label className="reason">{t("case.reason")}<Input value={reason} onChange={(event) => setReason(event.target.value)} onPressEnter={submit} status={tried && short ? "error" : undefined} maxLength={300} name="unmask-reason" /></label>
       {tried && short && <p className="late" role="alert">{t("case.needReason")}</p>}
     </Modal>

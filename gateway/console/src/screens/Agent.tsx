@@ -5,6 +5,7 @@ import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
 import type { FleetDevice, FleetPage, Order } from "../api/model.ts";
 import { duration } from "../format.ts";
+import { BoxFootageWords } from "../parts/BoxFootage.tsx";
 import { Configuration, ConfigurationWords } from "../parts/Configuration.tsx";
 import { BarLine, DayTable, Gaps, Share } from "../parts/Balance.tsx";
 import { pointWord } from "../footage/words.ts";
@@ -31,6 +32,7 @@ function Body({ page }: { page: FleetPage }) {
     [t("fleet.today"), <Share key="t" of={agent.today} />],
     [t("fleet.week"), <Share key="w" of={agent.week} />],
     [t("fleet.buffer"), <BufferWords key="b" of={agent} />],
+    [t("foot.title"), <BoxFootageWords key="f" of={agent.footage} />],
     [t("fleet.clock"), <ClockWords key="c" of={agent} />],
     [t("fleet.version"), agent.version ?? t("fleet.unsaid")],
     [t("fleet.configuration"), <ConfigurationWords key="k" of={agent} />],

@@ -2,7 +2,9 @@
 import { useState } from "react";
 import { useI18n } from "../i18n/index.tsx";
 import { api } from "../api/client.ts";
-import type { AgentLine, SystemStatus } from "../api/model.ts";
+import type { AgentLine, FootageSums, SystemStatus } from "../api/model.ts";
+import { size } from "../format.ts";
+import { BoxFootageWords } from "../parts/BoxFootage.tsx";
 import { Loading, useLoad } from "../parts/load.tsx";
 import { LAG, parts, troubles, type PartLine } from "../parts/health.ts";
 import { Nothing, When } from "../parts/words.tsx";
@@ -42,6 +44,7 @@ function Body({ status }: { status: SystemStatus }) {
       <p className={wrong.length ? "health doubt" : "health"} role="status" data-troubles={wrong.length}>{wrong.length ? t("system.wrong", { n: wrong.length, what }) : t("system.fine")}</p>
       <dl className="counts">{counts.map(([name, value, loud]) => <div key={name} className={loud ? "loud" : undefined}><dt>{name}</dt><dd className="num">{value}</dd></div>)}</dl>
       <section><h2>{t("system.parts")}</h2><ul className="rows">{parts(status).map((part) => <PartRow key={part.name} part={part} status={status} />)}</ul></section>
+      <section><h2>{t("foot.title")}</h2><Sums of={status.footage} /></section>
       <section><h2>{t("system.of.agents")}</h2><Agents agents={status.agents} /></section>
       <section><h2>{t("system.of.refused")}</h2><RefusedMessages status={status} /></section>
     </>
@@ -68,6 +71,19 @@ function PartRow({ part, status }: { part: PartLine; status: SystemStatus }) {
   );
 }
 
+function Sums({ of }: { of: FootageSums }) {
+  const { t } = useI18n();
+  const n = (count: number) => count.toLocaleString("en-US");
+  const counts: [string, string, boolean][] = [
+    [t("sums.here"), n(of.here), false],
+    [t("sums.coming"), n(of.coming), false],
+    [t("sums.lost"), n(of.lost), of.lost > 0],
+    [t("sums.notCounted"), n(of.not_counted), of.not_counted > 0],
+    [t("sums.bytes"), t("sums.of", { size: size(of.bytes, t), most: size(of.bytes_max, t) }), false],
+  ];
+  return <dl className="counts" data-footage-sums>{counts.map(([name, value, loud]) => <div key={name} className={loud ? "loud" : undefined}><dt>{name}</dt><dd className="num">{value}</dd></div>)}</dl>;
+}
+
 function Agents({ agents }: { agents: AgentLine[] }) {
   const { t, tx } = useI18n();
   if (agents.length === 0) return <Nothing>{t("system.noAgents")}</Nothing>;
@@ -78,6 +94,7 @@ function Agents({ agents }: { agents: AgentLine[] }) {
         <li key={`${a.site}/${a.agent}`} className="row agentrow" data-agent={a.agent}>
           <span className="tag"><span className={`status status-${DOT[a.state]}`}>{t(`system.agent.${a.state}`)}</span></span>
           <span className="what"><strong>{a.agent}</strong>{a.site_name ? <a href={href("sites", a.site)}>{tx(a.site_name)}</a> : <span className="muted">{t("system.strange", { site: a.site })}</span>}</span>
+          {a.footage && <span className="boxfootage"><BoxFootageWords of={a.footage} /></span>}
         </li>
       ))}
     </ul>

@@ -1,6 +1,7 @@
 //! Completeness: the coverage ledger, gap records, and agents with what they hold back.
 
 use super::AgentState;
+use super::BoxFootage;
 use crate::coverage::Balance;
 use crate::detect::rule::Text;
 use crate::fleet::desired::Standing;
@@ -167,6 +168,8 @@ pub struct FleetLine {
     pub version: Option<String>,
     /// What waits there, if it says so.
     pub buffer: Option<BufferView>,
+    /// Its footage, if it keeps some and says so.
+    pub footage: Option<BoxFootage>,
     /// Its clock minus the gateway's, ms, if it says so.
     pub clock_offset_ms: Option<i64>,
     /// False if the agent does not trust its clock itself.

@@ -3,11 +3,12 @@
 use crate::{
     case::precision::{Record, Terms},
     detect::rule::Text,
-    footage::{FootageState, Shown, Unmasking},
+    footage::{FootageState, Place, Shown, Unmasking},
 };
 use contract::{
     Timestamp,
-    footage::{Occasion, Role},
+    footage::{LostBy, Occasion, Role},
+    status::FootageStatus,
     vision::ModelUsed,
 };
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,84 @@ pub struct FootagePart {
     pub holes: Vec<[i64; 2]>,
     /// Where it is.
     pub state: FootageState,
+    /// How it was lost at the site, if it was.
+    pub lost: Option<LostView>,
+}
+
+/// How a file was lost at its site before it was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LostView {
+    /// When, by the clock of the site.
+    pub at: i64,
+    /// Why.
+    pub why: Text,
+}
+
+impl LostView {
+    fn of((at, by): (Timestamp, LostBy)) -> Self {
+        let why = match by {
+            LostBy::Full => Text::new(
+                "现场的存放处已满，等待最久的文件被丢弃",
+                "the spool at the site was full, and what had waited longest was let go of",
+            ),
+            LostBy::Damaged => Text::new(
+                "现场的磁盘改坏了文件",
+                "the disk at the site changed the file",
+            ),
+            LostBy::Expired => Text::new(
+                "原始影像在现场的保存期已满",
+                "the time for which an original is kept at the site was over",
+            ),
+        };
+        LostView {
+            at: at.as_millis(),
+            why,
+        }
+    }
+}
+
+/// Footage of an agent, as it says itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BoxFootage {
+    /// Pictures that are to be cut and masked.
+    pub wanted: u64,
+    /// Masked files that wait for the gateway, those that it does not take included.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Bytes at which the oldest are let go of.
+    pub bytes_max: u64,
+    /// When the oldest of these files was cut.
+    pub oldest_at: Option<i64>,
+    /// Of these files those that the gateway does not take.
+    pub refused: u64,
+    /// Sealed originals.
+    pub originals: u64,
+    /// Bytes of sealed originals.
+    pub originals_bytes: u64,
+    /// Files that the gateway got since the agent started.
+    pub sent: u64,
+    /// Files that were lost before the gateway had them, since the agent started.
+    pub lost: u64,
+}
+
+impl BoxFootage {
+    /// From what an agent says of itself; nothing if it keeps no footage, or does not say.
+    pub fn said(status: &serde_json::Value) -> Option<Self> {
+        let of = FootageStatus::deserialize(status.get("footage")?).ok()?;
+        Some(BoxFootage {
+            wanted: of.wanted,
+            files: of.files,
+            bytes: of.bytes,
+            bytes_max: of.bytes_max,
+            oldest_at: of.oldest.map(Timestamp::as_millis),
+            refused: of.refused,
+            originals: of.originals,
+            originals_bytes: of.originals_bytes,
+            sent: of.sent,
+            lost: of.lost,
+        })
+    }
 }
 
 /// Somebody who looked at footage.
@@ -120,6 +199,21 @@ pub enum UnmaskingState {
     Approved,
     /// The gateway has it.
     Here,
+    /// A reviewer refused it.
+    Refused,
+    /// Who asked took it back.
+    Withdrawn,
+}
+
+/// The end of a wish.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndView {
+    /// Who refused it, or took it back.
+    pub by: String,
+    /// When.
+    pub at: i64,
+    /// Why.
+    pub reason: String,
 }
 
 /// Somebody who approved.
@@ -144,16 +238,25 @@ pub struct UnmaskingView {
     pub approvals: Vec<ApprovalView>,
     /// How it stands.
     pub state: UnmaskingState,
+    /// Its end, if it was refused or taken back; then anybody may ask anew.
+    pub end: Option<EndView>,
 }
 
 impl UnmaskingView {
     fn of(wish: Unmasking, is_here: bool) -> Self {
         UnmaskingView {
-            state: match wish.is_approved() {
-                true if is_here => UnmaskingState::Here,
-                true => UnmaskingState::Approved,
-                false => UnmaskingState::Asked,
+            state: match (&wish.end, wish.is_approved()) {
+                (Some(end), _) if end.is_withdrawn => UnmaskingState::Withdrawn,
+                (Some(_), _) => UnmaskingState::Refused,
+                (None, true) if is_here => UnmaskingState::Here,
+                (None, true) => UnmaskingState::Approved,
+                (None, false) => UnmaskingState::Asked,
             },
+            end: wish.end.map(|end| EndView {
+                by: end.by,
+                at: end.at.as_millis(),
+                reason: end.reason,
+            }),
             reason: wish.reason,
             asked_by: wish.asked_by,
             asked_at: wish.asked_at.as_millis(),
@@ -229,10 +332,10 @@ impl FootageView {
             .unwrap_or_default();
         let is_here = parts
             .iter()
-            .zip(&shown.states)
-            .any(|(part, state)| part.role == Role::Original && *state == FootageState::Here);
-        let parts = parts.into_iter().zip(shown.states);
-        let part = |(part, state): (contract::footage::Part, FootageState)| FootagePart {
+            .zip(&shown.places)
+            .any(|(part, at)| part.role == Role::Original && at.state == FootageState::Here);
+        let parts = parts.into_iter().zip(shown.places);
+        let part = |(part, place): (contract::footage::Part, Place)| FootagePart {
             role: part.role.into(),
             sha256: part.sha256,
             bytes: part.bytes,
@@ -241,7 +344,8 @@ impl FootageView {
             to: part.span.map(|(_, to)| ms(to)),
             frames: part.frames,
             holes: part.holes.iter().map(|(a, b)| [ms(*a), ms(*b)]).collect(),
-            state,
+            state: place.state,
+            lost: place.lost.map(LostView::of),
         };
         FootageView {
             id: of.id,
@@ -278,6 +382,13 @@ impl FootageView {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct AskUnmasking {
     /// In a sentence.
+    pub reason: String,
+}
+
+/// Ends a wish for an original.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct EndUnmasking {
+    /// Why; for the history, and for who asked.
     pub reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! The gateway itself.
 
-use crate::{detect::rule::Text, ingest::refused::Reason};
+use super::BoxFootage;
+use crate::{detect::rule::Text, footage::FootageSums, ingest::refused::Reason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +34,8 @@ pub struct StatusView {
     pub readings_late: u64,
     /// Readings from a clock that is ahead, which no rule could use; as far back as well.
     pub readings_ahead: u64,
+    /// The footage of the gateway.
+    pub footage: FootageSums,
     /// The agents of the registry and those heard of, by site and name.
     pub agents: Vec<AgentLine>,
     /// Reasons for which something was refused, how often and when last.
@@ -108,6 +111,8 @@ pub struct AgentLine {
     pub agent: String,
     /// Whether it is connected.
     pub state: AgentState,
+    /// Its footage, if it keeps some and says so.
+    pub footage: Option<BoxFootage>,
 }
 
 /// How often something was refused for one reason.

@@ -211,8 +211,8 @@ impl Agent {
             .await;
     }
 
-    /// A manifest signed with this agent's key.
-    pub fn sign(&self, manifest: &Manifest) -> Signed {
+    /// A manifest, or a loss, signed with this agent's key.
+    pub fn sign(&self, manifest: &impl serde::Serialize) -> Signed {
         let manifest = serde_json::to_string(manifest).unwrap();
         let signature = self.key.sign(&SystemRandom::new(), manifest.as_bytes());
         Signed {
@@ -284,6 +284,8 @@ pub fn used(name: &str) -> ModelUsed {
 pub struct Answered {
     /// 0 if there was no answer.
     pub status: u16,
+    /// `Footage-Refused`.
+    pub refused: Option<String>,
     pub offset: Option<u64>,
     pub words: String,
 }
@@ -321,12 +323,15 @@ pub async fn curl(
     let done = done.await.unwrap();
     let read = |name: &str| std::fs::read_to_string(out.path().join(name)).unwrap_or_default();
     let head = read("head").to_lowercase();
-    let offset = head
-        .lines()
-        .find_map(|line| line.strip_prefix("upload-offset:"));
+    let value = |name: &str| {
+        let mut lines = head.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name));
+        value.map(|text| text.trim().to_owned())
+    };
     Answered {
+        refused: value("footage-refused:"),
         status: String::from_utf8_lossy(&done.stdout).parse().unwrap_or(0),
-        offset: offset.map(|text| text.trim().parse().unwrap()),
+        offset: value("upload-offset:").map(|text| text.parse().unwrap()),
         words: read("words") + &String::from_utf8_lossy(&done.stderr),
     }
 }
