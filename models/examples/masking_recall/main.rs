@@ -97,6 +97,20 @@ fn main() -> anyhow::Result<()> {
             &in_frames,
         );
     }
+    let product = Way {
+        closer: true,
+        face_score: FACE_SCORE_MIN,
+        person_score: PERSON_SCORE_MIN,
+        reach: REACH,
+    };
+    println!("under helmets, left open by the second line:");
+    for (i, look) in people.iter().enumerate() {
+        let areas = product.areas(look, [true; 2]);
+        for face in truth.helmets[i].iter().filter(|f| !is_masked(f, &areas)) {
+            let (left, top, wide) = (face.left, face.top, face.width());
+            println!("{} at {left:.0}, {top:.0}, {wide:.0} wide", scenes.names[i]);
+        }
+    }
     Ok(())
 }
 

@@ -55,7 +55,9 @@ pub fn side_by_side(
 pub struct Scenes {
     pub people: Vec<Image>,
     pub helmets: Vec<Vec<Area>>,
-    /// Of each with people: whether it was held back when masking was chosen.
+    /// Of each with people: the name of its file,
+    pub names: Vec<String>,
+    /// and whether it was held back when masking was chosen.
     pub held_back: Vec<bool>,
     pub empty: Vec<Image>,
     pub faces: Vec<Image>,
@@ -64,7 +66,8 @@ pub struct Scenes {
 impl Scenes {
     pub fn load(shared: &Path, every: usize) -> anyhow::Result<Scenes> {
         let images = shared.join("images");
-        let (mut people, mut helmets, mut held_back) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut people, mut helmets) = (Vec::new(), Vec::new());
+        let (mut names, mut held_back) = (Vec::new(), Vec::new());
         for path in files(&images.join("helmet-vest/images"), every)? {
             let image = picture(&path)?;
             let name = path
@@ -81,6 +84,7 @@ impl Scenes {
             // By the lowest bit of the first byte of the name's hash.
             let hash = sha256(file.as_bytes());
             held_back.push(u8::from_str_radix(&hash[..2], 16)? % 2 == 1);
+            names.push(file.into_owned());
         }
         let empty: anyhow::Result<_> = files(&images.join("fire/normal"), every)?
             .iter()
@@ -95,6 +99,7 @@ impl Scenes {
         Ok(Scenes {
             people,
             helmets,
+            names,
             held_back,
             empty: empty?,
             faces,
