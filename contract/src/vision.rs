@@ -67,7 +67,8 @@ pub enum What {
         /// Classifiers that are shown the whole picture.
         of_picture: Vec<String>,
     },
-    /// Where faces, heads and the upper parts of persons are, grown as masking wants it. Each detector runs up to five times.
+    /// Where faces, heads and the upper parts of persons are, grown as masking wants it. Each detector runs on the whole picture and
+    /// on parts of it.
     Faces {
         /// The picture in the body.
         pixels: Pixels,
