@@ -1,15 +1,23 @@
-//! Sparkplug B 3.0 payloads: the agent's births, data and deaths, the host's commands, and a reader for all.
+//! Sparkplug B 3.0 payloads: the agent's births, data and deaths; the host's commands (`command`); a reader for all (`read`).
 //!
 //! Promise: what an encoder here writes, [`decode`] reads back; any bytes give a [`Message`] or a
 //! [`PayloadError`], never a panic. Metrics of a device birth carry `is_null`: the birth says what there is,
 //! only data says what was measured, so nothing is counted twice. Not promised: templates, data sets, arrays
 //! (they are read as [`Scalar::Other`]).
 
+mod command; // what a host asks of an agent
+mod read; // any payload
+
+pub use command::{
+    Command, certificate_command, commands, configuration_command, order_command, rebirth_command,
+    receipt_command, renew_command, wanted_command,
+};
+pub use read::{Message, Metric, PayloadError, Scalar, decode};
+
 use crate::{
     Gap, PointName, Quality, Timestamp,
-    configuration::Desired,
-    control::{self, Order, Report},
-    receipt::{self, Receipt},
+    control::{self, Report},
+    receipt,
 };
 use srad_types::payload::{
     DataType, Message as _, Metric as Wire, Payload, PropertySet, PropertyValue, metric,
@@ -269,285 +277,6 @@ pub fn node_control(at: Timestamp, seq: u8, reports: &[Report]) -> Vec<u8> {
     payload(at, Some(seq), vec![wire])
 }
 
-/// The NCMD that gives an agent an order for one of its devices.
-pub fn order_command(at: Timestamp, order: &Order) -> Vec<u8> {
-    let json = serde_json::to_string(order).expect("an order is always JSON");
-    let value = metric::Value::StringValue(json);
-    payload(
-        at,
-        None,
-        vec![named(control::ORDER, DataType::String, value)],
-    )
-}
-
-/// The NCMD that says "journaled through N".
-pub fn receipt_command(at: Timestamp, receipt: &Receipt) -> Vec<u8> {
-    let stream = metric::Value::StringValue(receipt.stream.clone());
-    let through = metric::Value::LongValue(receipt.through);
-    let highest = metric::Value::LongValue(receipt.highest);
-    let mut metrics = vec![
-        named(receipt::STREAM, DataType::String, stream),
-        named(receipt::THROUGH, DataType::UInt64, through),
-        named(receipt::HIGHEST, DataType::UInt64, highest),
-    ];
-    if !receipt.also.is_empty() {
-        let also = metric::Value::StringValue(receipt::also_to_text(&receipt.also));
-        metrics.push(named(receipt::ALSO, DataType::String, also));
-    }
-    payload(at, None, metrics)
-}
-
-/// The NCMD that asks for a new birth.
-pub fn rebirth_command(at: Timestamp) -> Vec<u8> {
-    let yes = metric::Value::BooleanValue(true);
-    payload(
-        at,
-        None,
-        vec![named(receipt::REBIRTH, DataType::Boolean, yes)],
-    )
-}
-
-/// The NCMD that asks an agent to renew its certificate.
-pub fn renew_command(at: Timestamp) -> Vec<u8> {
-    let yes = metric::Value::BooleanValue(true);
-    payload(
-        at,
-        None,
-        vec![named(receipt::RENEW, DataType::Boolean, yes)],
-    )
-}
-
-/// The NCMD that carries an agent's new certificate, PEM.
-pub fn certificate_command(at: Timestamp, certificate: &str) -> Vec<u8> {
-    let pem = metric::Value::StringValue(certificate.to_owned());
-    payload(
-        at,
-        None,
-        vec![named(receipt::CERTIFICATE, DataType::String, pem)],
-    )
-}
-
-/// The NCMD that carries the configuration an agent is to run.
-pub fn configuration_command(at: Timestamp, desired: &Desired) -> Vec<u8> {
-    let json = serde_json::to_string(desired).expect("a configuration is always JSON");
-    let text = metric::Value::StringValue(json);
-    payload(
-        at,
-        None,
-        vec![named(receipt::CONFIGURATION, DataType::String, text)],
-    )
-}
-
-/// An NCMD that asks for sealed originals.
-pub fn wanted_command(at: Timestamp, wanted: &[String]) -> Vec<u8> {
-    let few = &wanted[..wanted.len().min(receipt::WANTED_MAX)];
-    let json = serde_json::to_string(few).expect("texts are always JSON");
-    let text = metric::Value::StringValue(json);
-    payload(
-        at,
-        None,
-        vec![named(receipt::WANTED, DataType::String, text)],
-    )
-}
-
-/// What a host may ask of an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Records are journaled.
-    Receipt(Receipt),
-    /// Send the births again.
-    Rebirth,
-    /// Ask for a new certificate.
-    Renew,
-    /// The new certificate, PEM.
-    Certificate(String),
-    /// A device is to do something.
-    Order(Box<Order>),
-    /// Run this.
-    Configuration(Desired),
-    /// Send these sealed originals, by SHA-256.
-    Wanted(Vec<String>),
-}
-
-/// The commands in an NCMD. Metrics that are none of ours are left out.
-pub fn commands(bytes: &[u8]) -> Result<Vec<Command>, PayloadError> {
-    let message = decode(bytes)?;
-    let mut commands = Vec::new();
-    let (mut stream, mut through, mut highest, mut also) = (None, None, None, Vec::new());
-    for metric in message.metrics {
-        match (metric.name.as_deref(), metric.value) {
-            (Some(receipt::REBIRTH), Scalar::Bool(true)) => commands.push(Command::Rebirth),
-            (Some(receipt::RENEW), Scalar::Bool(true)) => commands.push(Command::Renew),
-            (Some(receipt::CERTIFICATE), Scalar::Text(pem)) => {
-                commands.push(Command::Certificate(pem));
-            }
-            (Some(control::ORDER), Scalar::Text(json)) => {
-                let order = serde_json::from_str(&json);
-                let order = order.map_err(|error| PayloadError::Malformed(error.into()))?;
-                commands.push(Command::Order(Box::new(order)));
-            }
-            (Some(receipt::CONFIGURATION), Scalar::Text(text)) => {
-                let desired = serde_json::from_str(&text);
-                let desired = desired.map_err(|error| PayloadError::Malformed(error.into()))?;
-                commands.push(Command::Configuration(desired));
-            }
-            (Some(receipt::WANTED), Scalar::Text(json)) => {
-                let wanted = serde_json::from_str(&json);
-                let wanted = wanted.map_err(|error| PayloadError::Malformed(error.into()))?;
-                commands.push(Command::Wanted(wanted));
-            }
-            (Some(receipt::STREAM), Scalar::Text(text)) => stream = Some(text),
-            (Some(receipt::THROUGH), Scalar::Unsigned(n)) => through = Some(n),
-            (Some(receipt::ALSO), Scalar::Text(text)) => also = receipt::also_from_text(&text),
-            (Some(receipt::HIGHEST), Scalar::Unsigned(n)) => highest = Some(n),
-            _ => {}
-        }
-    }
-    if let (Some(stream), Some(through)) = (stream, through) {
-        commands.push(Command::Receipt(Receipt {
-            stream,
-            through,
-            also,
-            highest: highest.unwrap_or(through).max(through),
-        }));
-    }
-    Ok(commands)
-}
-
-/// A payload that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Payload time.
-    pub at: Option<Timestamp>,
-    /// Sparkplug sequence number.
-    pub seq: Option<u64>,
-    /// The metrics in order.
-    pub metrics: Vec<Metric>,
-}
-
-/// A metric that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Metric {
-    /// Name, if sent.
-    pub name: Option<String>,
-    /// Alias, if sent.
-    pub alias: Option<u64>,
-    /// Its own time.
-    pub at: Option<Timestamp>,
-    /// Sent from a buffer.
-    pub is_historical: bool,
-    /// The value.
-    pub value: Scalar,
-    /// The unit property.
-    pub unit: Option<String>,
-    /// The factor property.
-    pub factor: Option<String>,
-    /// The quality property's code as it stands on the wire.
-    pub quality_code: Option<u32>,
-}
-
-/// A value that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Scalar {
-    /// `is_null`, or no value at all.
-    Null,
-    /// A signed integer of any width.
-    Signed(i64),
-    /// An unsigned integer of any width, or a date.
-    Unsigned(u64),
-    /// A float or double.
-    Real(f64),
-    /// A Boolean.
-    Bool(bool),
-    /// A string, text or UUID.
-    Text(String),
-    /// Anything else.
-    Other,
-}
-
-/// Why a payload cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum PayloadError {
-    /// Longer than [`BYTES_MAX`].
-    #[error("payload of {0} bytes is longer than {BYTES_MAX}")]
-    TooLong(usize),
-    /// More metrics than [`METRICS_MAX`].
-    #[error("payload has {0} metrics, more than {METRICS_MAX}")]
-    TooMany(usize),
-    /// Not protobuf of this shape.
-    #[error("payload is not Sparkplug B")]
-    Malformed(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Reads any Sparkplug B payload.
-pub fn decode(bytes: &[u8]) -> Result<Message, PayloadError> {
-    if bytes.len() > BYTES_MAX {
-        return Err(PayloadError::TooLong(bytes.len()));
-    }
-    let payload = Payload::decode(bytes).map_err(|error| PayloadError::Malformed(error.into()))?;
-    if payload.metrics.len() > METRICS_MAX {
-        return Err(PayloadError::TooMany(payload.metrics.len()));
-    }
-    Ok(Message {
-        at: payload.timestamp.map(from_wire),
-        seq: payload.seq,
-        metrics: payload.metrics.into_iter().map(read).collect(),
-    })
-}
-
-fn from_wire(ms: u64) -> Timestamp {
-    Timestamp::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
-}
-
-fn read(wire: Wire) -> Metric {
-    let (mut unit, mut factor, mut quality_code) = (None, None, None);
-    if let Some(set) = wire.properties {
-        for (key, property) in set.keys.into_iter().zip(set.values) {
-            match (key.as_str(), property.value) {
-                (UNIT, Some(property_value::Value::StringValue(text))) => unit = Some(text),
-                (FACTOR, Some(property_value::Value::StringValue(text))) => factor = Some(text),
-                (QUALITY, Some(property_value::Value::IntValue(code))) => quality_code = Some(code),
-                _ => {}
-            }
-        }
-    }
-    let datatype = wire.datatype.and_then(|code| DataType::try_from(code).ok());
-    let value = if wire.is_null == Some(true) {
-        None
-    } else {
-        wire.value
-    };
-    Metric {
-        name: wire.name,
-        alias: wire.alias,
-        at: wire.timestamp.map(from_wire),
-        is_historical: wire.is_historical == Some(true),
-        value: scalar(datatype, value),
-        unit,
-        factor,
-        quality_code,
-    }
-}
-
-/// Sparkplug sends signed integers as the unsigned bits of their width.
-fn scalar(datatype: Option<DataType>, value: Option<metric::Value>) -> Scalar {
-    use metric::Value as V;
-    match (datatype, value) {
-        (_, None) => Scalar::Null,
-        (Some(DataType::Int8), Some(V::IntValue(n))) => Scalar::Signed(i64::from(n as u8 as i8)),
-        (Some(DataType::Int16), Some(V::IntValue(n))) => Scalar::Signed(i64::from(n as u16 as i16)),
-        (Some(DataType::Int32), Some(V::IntValue(n))) => Scalar::Signed(i64::from(n as i32)),
-        (Some(DataType::Int64), Some(V::LongValue(n))) => Scalar::Signed(n as i64),
-        (_, Some(V::IntValue(n))) => Scalar::Unsigned(u64::from(n)),
-        (_, Some(V::LongValue(n))) => Scalar::Unsigned(n),
-        (_, Some(V::FloatValue(x))) => Scalar::Real(f64::from(x)),
-        (_, Some(V::DoubleValue(x))) => Scalar::Real(x),
-        (_, Some(V::BooleanValue(yes))) => Scalar::Bool(yes),
-        (_, Some(V::StringValue(text))) => Scalar::Text(text),
-        (_, Some(_)) => Scalar::Other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -604,49 +333,6 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_read_back_and_strangers_left_out() {
-        let receipt = Receipt {
-            stream: "s".into(),
-            through: u64::MAX - 9,
-            highest: u64::MAX,
-            also: vec![(u64::MAX - 7, u64::MAX)],
-        };
-        let read = commands(&receipt_command(AT, &receipt)).unwrap();
-        assert_eq!(read, [Command::Receipt(receipt)]);
-        assert_eq!(commands(&rebirth_command(AT)).unwrap(), [Command::Rebirth]);
-        assert_eq!(commands(&renew_command(AT)).unwrap(), [Command::Renew]);
-        assert_eq!(
-            commands(&certificate_command(AT, "pem")).unwrap(),
-            [Command::Certificate("pem".into())]
-        );
-        let order = Order {
-            id: "7".into(),
-            device: crate::DeviceId::new("stack").unwrap(),
-            action: control::Action::SetClock,
-            expires_at: AT,
-        };
-        assert_eq!(
-            commands(&order_command(AT, &order)).unwrap(),
-            [Command::Order(Box::new(order))]
-        );
-        let desired = Desired {
-            version: 7,
-            text: "[[device]]".into(),
-            files: [("devices/a.toml".to_owned(), "冷库".to_owned())].into(),
-        };
-        assert_eq!(
-            commands(&configuration_command(AT, &desired)).unwrap(),
-            [Command::Configuration(desired)]
-        );
-        let wanted = vec!["ab".repeat(32), "cd".repeat(32)];
-        assert_eq!(
-            commands(&wanted_command(AT, &wanted)).unwrap(),
-            [Command::Wanted(wanted)]
-        );
-        assert_eq!(commands(&node_death(AT, 3)).unwrap(), []);
-    }
-
-    #[test]
     fn a_node_birth_names_the_stream_and_the_death_that_belongs_to_it() {
         let birth = decode(&node_birth(AT, 9, "stream-1", 7)).unwrap();
         let find = |message: &Message, name: &str| {
@@ -668,27 +354,5 @@ mod tests {
             (find(&death, receipt::BDSEQ), death.seq),
             (Scalar::Unsigned(9), None)
         );
-    }
-
-    #[test]
-    fn garbage_and_giants_are_refused() {
-        assert!(matches!(
-            decode(&[0xFF; 40]),
-            Err(PayloadError::Malformed(_))
-        ));
-        assert!(matches!(
-            decode(&vec![0; BYTES_MAX + 1]),
-            Err(PayloadError::TooLong(_))
-        ));
-        let mut state = 7u32;
-        for length in 0..2_000 {
-            let bytes: Vec<u8> = (0..length % 97)
-                .map(|_| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 24) as u8
-                })
-                .collect();
-            let _ = decode(&bytes);
-        }
     }
 }

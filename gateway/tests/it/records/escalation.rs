@@ -311,3 +311,46 @@ async fn the_screens_say_why_a_signal_is_graver_and_take_it_back_when_one_is_set
     assert_eq!(page["severity"], "I");
     assert!(page["signals"][0]["escalated"].is_null());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_is_as_grave_as_repetition_made_it_and_its_bundle_says_why() {
+    let gateway = Gateway::start(&Platform::default().listen().await).await;
+    let now = Timestamp::now().as_millis() - START;
+    let helmet = |at: i64| Signal {
+        source: Source::Rule {
+            id: "S-12-no-helmet".into(),
+            version: 2,
+        },
+        site: SiteId::new("workshop").unwrap(),
+        device: DeviceId::new("hall-camera").unwrap(),
+        point: PointName::new("see.no_helmet").unwrap(),
+        ..signal(at)
+    };
+    let at = [now - 2 * DAY, now - DAY, now - HOUR];
+    gateway.signals.apply(&at.map(helmet)).unwrap();
+    let is_grave = |cases: &serde_json::Value| cases[0]["severity"] == "II";
+    let cases = gateway.wait("/api/cases?state=open", is_grave).await;
+    let id = cases[0]["id"].as_str().unwrap();
+    let mut body = decision("confirm", "seen on the spot", true);
+    body["ground"] = serde_json::json!({ "kind": "rule", "id": "S-12-no-helmet" });
+    let (status, words) = gateway
+        .post("li", &format!("/api/cases/{id}/decision"), body)
+        .await;
+    assert_eq!(status, 200, "{words}");
+    let case = gateway.get(&format!("/api/cases/{id}")).await;
+    let uscc = case["business"]["uscc"].as_str().unwrap();
+    let credit = gateway.get(&format!("/api/businesses/{uscc}/credit")).await;
+    assert_eq!(credit["entries"][0]["severity"], "II");
+    let evidence = case["evidence"]["id"].as_str().unwrap();
+    let path = format!("/api/evidence/{evidence}/bundle");
+    let bundle = gateway
+        .send("li", "GET", &path, serde_json::Value::Null)
+        .await;
+    let bundle = bundle.bytes().await.unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bundle)).unwrap();
+    let signals: serde_json::Value =
+        serde_json::from_reader(zip.by_name("signals.json").unwrap()).unwrap();
+    let earlier = &signals[0]["escalated"]["earlier"];
+    assert_eq!(earlier[0]["signal"], format!("s{}", at[1]));
+    assert_eq!(signals[0]["escalated"]["by"]["from"], "I");
+}
