@@ -85,8 +85,8 @@ impl Site {
     }
 
     fn is_quiet(&self) -> bool {
-        let empty = ["wants", "part", "files"].map(|folder| self.spool(folder).is_empty());
-        empty == [true; 3] && self.entries().iter().all(|(is_announced, _)| *is_announced)
+        let empty = ["wants", "part", "files", "lost"].map(|of| self.spool(of).is_empty());
+        empty == [true; 4] && self.entries().iter().all(|(is_announced, _)| *is_announced)
     }
 }
 
@@ -372,6 +372,7 @@ fn check_box(site: &Site, manifests: &[Manifest]) -> anyhow::Result<()> {
     );
     let known = [
         "buffer.db",
+        "buffer.db.lock",
         "buffer.db-wal",
         "buffer.db-shm",
         "edge-agent.toml",
@@ -379,12 +380,8 @@ fn check_box(site: &Site, manifests: &[Manifest]) -> anyhow::Result<()> {
         "identity",
     ];
     for name in names(&site.agent) {
-        let is_known = known.contains(&name.as_str()) || name.starts_with("ring-");
-        anyhow::ensure!(
-            is_known || !name.contains("part"),
-            "{name} is left on the box"
-        );
-        println!("on the box: {name}");
+        let is_known = known.contains(&name.as_str()) || name == format!("ring-{CAMERA}");
+        anyhow::ensure!(is_known, "{name} is left on the box");
     }
     Ok(())
 }
