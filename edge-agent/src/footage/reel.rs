@@ -54,6 +54,9 @@ const WIDE_MAX: u32 = 1920;
 /// A child that gives nothing for so long is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A frame that comes after this share of a step is on time: a camera of the same rate is never quite even.
+const EARLY: f64 = 0.9;
+
 /// Why frames cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReelError {
@@ -139,8 +142,7 @@ impl Reel {
 
     /// Whether a frame is shown: the one that was asked for, and of the others few enough.
     fn takes(&mut self, at: Timestamp) -> bool {
-        // A little early is on time.
-        let step = (900.0 / self.choice.frames_per_s) as i64;
+        let step = (1_000.0 * EARLY / self.choice.frames_per_s) as i64;
         let is_due = self.last.is_none_or(|last| at.since(last) >= step);
         let is_within = self.choice.from <= at && at <= self.choice.to;
         let takes = is_within && (is_due || at == self.choice.at);
@@ -221,7 +223,7 @@ impl Decoder {
         piece: &Piece,
         frames_per_s: f64,
     ) -> Result<Decoder, ReelError> {
-        let step = 1.0 / frames_per_s - 0.001;
+        let step = EARLY / frames_per_s;
         // showinfo says the presentation time of each frame that leaves, in the order in which they leave.
         let filter = format!(
             "select=isnan(prev_selected_t)+gte(t-prev_selected_t\\,{step:.3}),scale=w=min({WIDE_MAX}\\,iw):h=-2,showinfo=checksum=0"

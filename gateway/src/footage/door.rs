@@ -65,6 +65,13 @@ pub(super) enum Asked {
     Part { has: u64, of: u64 },
 }
 
+impl Asked {
+    /// True if all of a file has come and nobody has looked at it yet.
+    fn is_all(&self) -> bool {
+        matches!(self, Asked::Part { has, of } if has >= of)
+    }
+}
+
 /// The door, shared by all connections.
 pub(super) struct Door {
     pub footage: Footage,
@@ -128,10 +135,7 @@ impl Door {
         };
         let of = Of { site, agent, hash };
         match *request.method() {
-            Method::HEAD => match self.asked(&of).await {
-                Ok(asked) => say(&asked),
-                Err(error) => failed(&error),
-            },
+            Method::HEAD => self.head(&of).await,
             Method::PUT => self.put(&of, request).await,
             _ => answer(StatusCode::METHOD_NOT_ALLOWED, "there is HEAD and PUT"),
         }
@@ -152,16 +156,38 @@ impl Door {
         done.expect("nothing that works on files panics")
     }
 
+    async fn head(&self, of: &Of) -> Answer {
+        let mut asked = self.asked(of).await;
+        if asked.as_ref().is_ok_and(Asked::is_all) {
+            // All of it came, and the line broke before it was looked at.
+            let turn = self.turn(of);
+            if let Ok(_turn) = timeout(TURN_MAX, turn.lock()).await {
+                asked = self.asked(of).await;
+                if asked.as_ref().is_ok_and(Asked::is_all) {
+                    self.finish(of).await;
+                    asked = self.asked(of).await;
+                }
+            }
+        }
+        match asked {
+            Ok(asked) => say(&asked),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Whoever holds this is the only one to work on the file.
+    fn turn(&self, of: &Of) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(of.hash.clone()).or_default().clone()
+    }
+
     async fn put(&self, of: &Of, request: Request<Incoming>) -> Answer {
         let range = match Range::of(&request) {
             Ok(range) => range,
             Err(words) => return answer(StatusCode::BAD_REQUEST, words),
         };
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(of.hash.clone()).or_default().clone()
-        };
+        let turn = self.turn(of);
         let has_turn = timeout(TURN_MAX, turn.lock()).await;
         let asked = match self.asked(of).await {
             Ok(asked) => asked,
@@ -173,6 +199,9 @@ impl Door {
         if has_turn.is_err() {
             let words = "another upload of this file is under way";
             return offset(StatusCode::CONFLICT, has, words);
+        }
+        if asked.is_all() {
+            return self.finish(of).await;
         }
         if range.total > length {
             let words = format!("{length} bytes were announced, not {}", range.total);

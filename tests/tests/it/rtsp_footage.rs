@@ -16,6 +16,8 @@ use tests::world::{free_address, output};
 const COME_WITHIN: Duration = Duration::from_secs(60);
 /// A clip has at most five frames a second, and so has the camera.
 const STEP_MS: i64 = 200;
+/// More than this between two frames is a hole (`clip::longest`).
+const HOLE_MS: i64 = 1_000;
 
 /// Says what is missing, and fails where nothing may be.
 fn can_run() -> anyhow::Result<bool> {
@@ -173,12 +175,15 @@ fn check_clip(footage: &Value, clip: &[u8], folder: &Path) -> anyhow::Result<()>
             .iter()
             .any(|hole| hole[0] == two[0] && hole[1] == two[1]);
         anyhow::ensure!(
-            (1..=2 * STEP_MS).contains(&(two[1] - two[0])) || is_named,
+            (1..=HOLE_MS).contains(&(two[1] - two[0])) || is_named,
             "{} ms without a frame, and holes are {}",
             two[1] - two[0],
             part["holes"]
         );
     }
+    // A busy machine may cost a frame here and there.
+    let fewest = (last - first) / STEP_MS * 3 / 4;
+    anyhow::ensure!(times.len() as i64 > fewest, "{} frames", times.len());
     println!(
         "clip: {} frames in {} ms, holes {}",
         times.len(),
@@ -199,7 +204,8 @@ fn check_original(
     let file = folder.join("original.ts");
     std::fs::write(&file, plain)?;
     let (own, sent) = (slices(&file)?, slices(recorded)?);
-    anyhow::ensure!(part["frames"] == own.len(), "{} slices: {part}", own.len());
+    let frames = own.iter().filter(|slice| slice.begins_frame).count();
+    anyhow::ensure!(part["frames"] == frames, "{frames} frames: {part}");
     let begins = sent.iter().position(|slice| *slice == own[0]);
     let begins = begins.context("the server never sent the first slice of the original")?;
     let same = sent[begins..].iter().zip(&own).take_while(|(a, b)| a == b);
@@ -213,12 +219,20 @@ fn check_original(
         "slice {same} of {} is another",
         own.len()
     );
-    anyhow::ensure!(own.len() > 15, "{} slices", own.len());
+    anyhow::ensure!(frames > 15, "{frames} frames");
     Ok(())
 }
 
-/// Hashes of the coded slices (NAL units 1 and 5 of H.264) of a transport stream, as ffmpeg takes them out of it.
-fn slices(file: &Path) -> anyhow::Result<Vec<String>> {
+/// A coded slice of H.264.
+#[derive(Debug, PartialEq)]
+struct Slice {
+    sha256: String,
+    /// `first_mb_in_slice` is 0: a single 1 in Exp-Golomb, the first bit after the head (H.264 7.3.3).
+    begins_frame: bool,
+}
+
+/// The slices (NAL units 1 and 5) of a transport stream, as ffmpeg takes them out of it.
+fn slices(file: &Path) -> anyhow::Result<Vec<Slice>> {
     let raw = file.with_extension("h264");
     output(
         Command::new("ffmpeg")
@@ -246,7 +260,10 @@ fn slices(file: &Path) -> anyhow::Result<Vec<String>> {
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(0, |at| at + 1);
-        contract::hex::sha256(&unit[..end])
+        Slice {
+            sha256: contract::hex::sha256(&unit[..end]),
+            begins_frame: unit.get(1).is_some_and(|byte| byte & 0x80 != 0),
+        }
     });
     Ok(trimmed.collect())
 }

@@ -130,6 +130,37 @@ async fn what_a_site_lost_is_shown_as_lost_with_its_reason_and_nobody_else_may_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_whole_before_the_line_broke_is_looked_at_when_it_is_asked_for() {
+    let gateway = start("").await;
+    let mut agent = Agent::connect(&gateway, "agent-restaurant").await;
+    let (still, clip) = (bytes(3_000, 1), bytes(4_000, 2));
+    let files: [(Role, &[u8]); 2] = [(Role::Still, &still), (Role::Clip, &clip)];
+    let announced = agent.manifest(CAMERA, ago(60_000), &files);
+    let page = format!("/api/footage/{}", agent.announce(&announced).await);
+    gateway.get_when_there(&page).await;
+    // As an agent leaves them that ends with its last byte: one is right, one is not.
+    let other = bytes(4_000, 3);
+    for (hash, sent) in [(sha256(&still), &still), (sha256(&clip), &other)] {
+        let (last, but_last) = sent.split_last().unwrap();
+        let range = format!("0-{}/{}", but_last.len() - 1, sent.len());
+        let put = agent.put(&gateway, &hash, but_last, Some(&range)).await;
+        assert_eq!(put.status, 202);
+        let partial = gateway.folder.path().join("data/footage/partial");
+        let mut all = but_last.to_vec();
+        all.push(*last);
+        std::fs::write(partial.join(&hash), all).unwrap();
+    }
+    assert_eq!(agent.head(&gateway, &sha256(&still)).await.status, 200);
+    let head = agent.head(&gateway, &sha256(&clip)).await;
+    assert_eq!((head.status, head.offset), (204, Some(0)));
+    let put = agent.put(&gateway, &sha256(&clip), &clip, None).await;
+    assert_eq!(put.status, 201);
+    let shown = gateway.get_when_there(&page).await;
+    assert_eq!((state(&shown, 0), state(&shown, 1)), ("here", "here"));
+    gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_never_taken_is_told_from_what_may_be_taken_later() {
     let gateway = start("").await;
     let mut agent = Agent::connect(&gateway, "agent-restaurant").await;
