@@ -260,14 +260,15 @@ fn cut_stream(
         if segment.first.plus_millis(120_000) < from {
             continue;
         }
-        let Some(bytes) = read(segment)? else {
+        let Some(mut bytes) = read(segment)? else {
             continue;
         };
-        let mut shown = packets::times(&bytes);
-        let Some(first) = shown.first().copied() else {
+        let frames = packets::frames(&bytes);
+        let (Some(&(_, first)), Some(&newest)) = (frames.first(), frames.last()) else {
             continue;
         };
         // Frames stand in the order in which they are decoded.
+        let mut shown: Vec<u64> = frames.iter().map(|(_, pts)| *pts).collect();
         shown.sort_by_key(|pts| packets::between(first, *pts));
         let (first, last) = (shown[0], shown[shown.len() - 1]);
         let begin = match before {
@@ -276,9 +277,9 @@ fn cut_stream(
             }
             _ => begin_of(segment, ms(packets::between(first, last))),
         };
-        let piece = Piece {
+        let mut piece = Piece {
             from: out.bytes,
-            to: out.bytes + bytes.len() as u64,
+            to: out.bytes,
             first,
             begin,
         };
@@ -286,6 +287,12 @@ fn cut_stream(
         if piece.at(last) < from || begin > to {
             continue;
         }
+        // ffmpeg may be in the middle of the newest frame of all; if that came after what is asked for, it is left out.
+        if segments.last() == Some(segment) && piece.at(newest.1) > to && shown.len() > 1 {
+            bytes.truncate(newest.0);
+            shown.retain(|pts| *pts != newest.1);
+        }
+        piece.to += bytes.len() as u64;
         times.extend(shown.iter().map(|pts| piece.at(*pts)));
         out.write(&bytes)?;
         pieces.push(piece);

@@ -9,19 +9,20 @@ pub const TICKS: u64 = 90_000;
 /// Presentation times begin anew after so many ticks.
 pub const WRAP: u64 = 1 << 33;
 
-/// The presentation times of all video frames, in the order of the stream. Bytes that are no packet are passed over.
-pub fn times(stream: &[u8]) -> Vec<u64> {
-    let mut times = Vec::new();
+/// All video frames in the order of the stream: where the first packet of each begins, and its presentation time. Bytes that
+/// are no packet are passed over.
+pub fn frames(stream: &[u8]) -> Vec<(usize, u64)> {
+    let mut frames = Vec::new();
     let mut from = 0;
     while let Some(packet) = stream.get(from..from + PACKET) {
         if packet[0] != 0x47 {
             from += 1;
             continue;
         }
-        times.extend(time(packet));
+        frames.extend(time(packet).map(|pts| (from, pts)));
         from += PACKET;
     }
-    times
+    frames
 }
 
 fn time(packet: &[u8]) -> Option<u64> {
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_from_packets_and_wrap() {
+    fn frames_are_found_with_their_times_which_wrap() {
         let wanted = [0, 1, 3_600, 900_000, 0x1_2345_6789, WRAP - 1];
         let mut stream = b"rubbish".to_vec();
         for (n, pts) in wanted.iter().enumerate() {
@@ -87,7 +88,11 @@ mod tests {
             stream.extend([&[0x47, 0x01, 0x00, 0x10][..], &[0; PACKET - 4]].concat());
         }
         stream.extend([0x47, 0x41]);
-        assert_eq!(times(&stream), wanted);
+        let expected: Vec<(usize, u64)> = (0..)
+            .map(|n| b"rubbish".len() + 2 * PACKET * n)
+            .zip(wanted)
+            .collect();
+        assert_eq!(frames(&stream), expected);
         assert_eq!(between(WRAP - 10, 80), 90);
         assert_eq!(between(80, WRAP - 10), -90);
     }

@@ -196,8 +196,9 @@ async fn cameras_raise_what_the_truth_has_outlive_the_process_and_health_is_neve
                 (why.point.as_str(), why.zone.as_str(), why.at),
                 (point, "all", first.at)
             );
+            // The dwell is by the steady clock; these times, by the other, are whole milliseconds.
             assert!(
-                why.at.since(why.began) >= 3_000 && why.share >= 0.7,
+                why.at.since(why.began) >= 2_990 && why.share >= 0.7,
                 "{why:?}"
             );
             assert!(
