@@ -590,7 +590,15 @@ async fn frames_of_a_transport_stream_have_the_times_of_its_packets() {
     let (from, to) = (start.plus_millis(1_000), start.plus_millis(5_000));
     let file = folder.path().join("cut");
     let (clip, pieces) = clip::cut_pieces(&ring, from, to, &file).unwrap();
-    assert_eq!((clip.frames, pieces.len()), (60, 2));
+    // The newest of 60, which came after the end, may be half written and is left out; where it was asked for it is not.
+    assert_eq!((clip.frames, pieces.len()), (59, 2));
+    let whole = clip::cut(
+        &ring,
+        from,
+        start.plus_millis(6_000),
+        &folder.path().join("all"),
+    );
+    assert_eq!(whole.unwrap().frames, 60);
     let choice = Choice {
         from,
         to,
