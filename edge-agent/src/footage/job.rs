@@ -392,7 +392,11 @@ impl Cutter {
             at: gone.at,
             by: gone.by,
         };
-        let text = serde_json::to_string(&loss).expect("a loss is always JSON");
+        self.signed(serde_json::to_string(&loss).expect("a loss is always JSON"))
+    }
+
+    /// What the agent says, with its signature.
+    pub(super) fn signed(&self, text: String) -> Result<Signed, IdentityError> {
         let (certificate, signature) = self.files.sign(text.as_bytes())?;
         Ok(Signed {
             manifest: text,

@@ -13,10 +13,10 @@ use crate::camera::{
     clip::{self, Clip, Piece},
     parts,
 };
-use contract::hex::{hex, sha256};
+use contract::hex::sha256;
 use contract::{
     Timestamp,
-    footage::{Manifest, Occasion, Part, Role, Signed},
+    footage::{Manifest, Occasion, Part, Role},
     vision::{Area, ModelUsed, Said as Answered, What},
 };
 use std::{
@@ -272,18 +272,13 @@ impl Work<'_> {
             parts: made.parts,
         };
         let text = serde_json::to_string(&manifest).expect("a manifest is always JSON");
-        let (certificate, signature) = self.cutter.files.sign(text.as_bytes())?;
         Ok(Entry {
             want: self.name.map(str::to_owned),
             id: sha256(text.as_bytes()),
             camera: manifest.camera,
             at,
             cut_at: manifest.cut_at,
-            signed: Signed {
-                manifest: text,
-                certificate,
-                signature: hex(&signature),
-            },
+            signed: self.cutter.signed(text)?,
             parts: manifest.parts,
             is_announced: false,
         })

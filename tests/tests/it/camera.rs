@@ -22,13 +22,6 @@ fn a_bare_head_becomes_a_signal_with_masked_pictures_and_the_original_takes_two_
     let binaries = binaries()?;
     let folder = tempfile::tempdir()?;
     let custodians = Custodians::make(folder.path())?;
-    if custodians.is_none() {
-        anyhow::ensure!(
-            std::env::var_os("CI").is_none(),
-            "age-keygen is not installed"
-        );
-        println!("age-keygen is not installed: nothing is sealed, and no original asked for");
-    }
     let mut world = Watched::start(
         &binaries,
         folder.path(),
